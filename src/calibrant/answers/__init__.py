@@ -1,0 +1,1 @@
+"""Asking: prompts, generation, and taking the answer out of the words."""

@@ -1,0 +1,165 @@
+"""The only place that builds text for a model, for asking and for the confidence query.
+
+A question becomes token ids; the query's ids are appended to the very ids that were generated.
+Text is tokenised only for the answers of another model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from calibrant.errors import Mismatch
+from calibrant.records import LETTERS, Answered, ModelName, Question, content_hash
+
+VERSION = "1"
+QUERY = "Is the proposed answer correct?\nChoices:\n(i): no\n(ii): yes\nAnswer:"
+"""A protocol constant: published adapters expect it (Kapoor et al. 2024)."""
+OPTION_PAIRS = (("i", "ii"), ("no", "yes"), ("No", "Yes"), ("0", "1"), ("A", "B"))
+"""(incorrect, correct): the first pair that is one token each serves; (i, ii) is the paper's."""
+_MARK = "\u2047MARK\u2047"
+
+
+def content(question: Question) -> str:
+    """What the user says: context, question, options, and how to answer."""
+    lines = [question.context] if question.context else []
+    lines.append(question.text)
+    if question.choices:
+        lines.append("Choices:")
+        lines += [f"{letter}. {text}" for letter, text in zip(LETTERS, question.choices)]
+        lines.append("Answer with the letter.")
+    else:
+        lines.append("Answer briefly.")
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Builds the token ids for one tokenizer.
+
+    With a chat template the question is a user's turn and the query a second one; without it the
+    text is `Question: ...\\nAnswer: ...` followed by the query after an empty line.
+    """
+
+    tokenizer: Any
+    """A transformers tokenizer."""
+
+    @cached_property
+    def _frame(self) -> tuple[str, str, str]:
+        """Text before the question, between question and answer, and from answer to options."""
+        if not getattr(self.tokenizer, "chat_template", None):
+            return "Question: ", "\nAnswer:", f"\n\n{QUERY}"
+        turns = [
+            {"role": "user", "content": _MARK},
+            {"role": "assistant", "content": _MARK},
+            {"role": "user", "content": QUERY},
+        ]
+        text = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        asked = self.tokenizer.apply_chat_template(
+            turns[:1], tokenize=False, add_generation_prompt=True
+        )
+        before, between, after = text.split(_MARK)
+        # Some templates open a reply with more than they keep of it later: asking decides.
+        return before, asked.split(_MARK)[1] or between, after
+
+    @property
+    def _is_chat(self) -> bool:
+        return bool(getattr(self.tokenizer, "chat_template", None))
+
+    def _ids(self, text: str) -> list[int]:
+        """Token ids of a text that opens a sequence; a template brings its own first token."""
+        return list(self.tokenizer(text, add_special_tokens=not self._is_chat)["input_ids"])
+
+    def _continue(self, before: str, text: str) -> list[int]:
+        """Token ids of `text` as it stands after `before`."""
+        head, whole = self._ids(before), self._ids(before + text)
+        if whole[: len(head)] == head and len(whole) > len(head):
+            return whole[len(head) :]
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def question(self, question: Question) -> list[int]:
+        """Token ids that ask a question."""
+        before, between, _ = self._frame
+        return self._ids(before + content(question) + between)
+
+    def answer(self, question: Question, text: str) -> list[int]:
+        """Token ids of an answer given as text."""
+        if not text:
+            return []
+        before, between, _ = self._frame
+        return self._continue(
+            before + content(question) + between, text if self._is_chat else " " + text.lstrip()
+        )
+
+    @cached_property
+    def query(self) -> tuple[int, ...]:
+        """Token ids from the end of an answer to the place of the verdict."""
+        after = self._frame[2]
+        # The anchor is what a text may end in; the ids must not depend on it.
+        for anchor in ("x", "0", "."):
+            head, whole = self._ids(anchor), self._ids(anchor + after)
+            if whole[: len(head)] == head:
+                return tuple(whole[len(head) :])
+        return tuple(self.tokenizer(after, add_special_tokens=False)["input_ids"])
+
+    @cached_property
+    def options(self) -> tuple[int, int]:
+        """Token ids of (incorrect, correct): the natural continuation of the query."""
+        return self._option_pair[1]
+
+    @cached_property
+    def _option_pair(self) -> tuple[tuple[str, str], tuple[int, int]]:
+        for pair in OPTION_PAIRS:
+            no, yes = (self._single(self._frame[2], word) for word in pair)
+            if no is not None and yes is not None and no != yes:
+                return pair, (no, yes)
+        raise Mismatch("this tokenizer has no pair of options that are one token each")
+
+    def letters(self, question: Question) -> list[int]:
+        """Token ids of the option letters: the natural beginning of a reply."""
+        found = [self._single(self._frame[1], letter) for letter in LETTERS]
+        if None in found[: len(question.choices)]:
+            raise Mismatch("this tokenizer parts an option's letter into several tokens")
+        return [i for i in found[: len(question.choices)] if i is not None]
+
+    def _single(self, before: str, word: str) -> int | None:
+        ids = self._continue(before, word if self._is_chat else f" {word}")
+        return ids[0] if len(ids) == 1 else None
+
+    def asked(self, item: Answered, model: ModelName) -> tuple[list[int], list[int], list[int]]:
+        """(question, answer, query): the one sequence that confidences are trained on and read from.
+
+        The answer is the generated tokens without the end marker when `model` generated it,
+        otherwise its text.
+        """
+        answer = item.answer
+        own = (answer.model.name, answer.model.revision) == (model.name, model.revision)
+        if own and answer.token_ids:
+            n = len(answer.token_ids) - (answer.finish_reason == "stop")
+            ids = list(answer.token_ids[:n])
+        else:
+            ids = self.answer(item.question, answer.text)
+        return self.question(item.question), ids, list(self.query)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """All that the text depends on, for artefacts and answers."""
+        return {
+            "version": VERSION,
+            "frame": list(self._frame),
+            "query_ids": list(self.query),
+            "options": list(self._option_pair[0]),
+            "option_ids": list(self.options),
+        }
+
+    @cached_property
+    def label(self) -> str:
+        """Name, version and hash."""
+        return f"brief/{VERSION}/{content_hash(self.record)}"
+
+
+def decode(tokenizer: Any, ids: Sequence[int]) -> str:
+    """Text of generated tokens."""
+    return str(tokenizer.decode(list(ids), skip_special_tokens=True)).strip()

@@ -1,0 +1,56 @@
+"""Reading the confidence query: the logits of its two options after question and answer.
+
+Shape suffixes: B batch, N items, T tokens, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from calibrant.answers.prompts import Prompts
+from calibrant.models.local import LocalModel
+from calibrant.records import Answered
+
+
+def sequences(items: Sequence[Answered], model: LocalModel) -> list[list[int]]:
+    """Token ids of question, answer and query of each item."""
+    prompts = Prompts(model.tokenizer)
+    return [sum(prompts.asked(item, model.name), []) for item in items]
+
+
+def option_logits(
+    rows: Sequence[Sequence[int]], model: LocalModel, module: Any = None
+) -> torch.Tensor:
+    """Logits (B, 2) of (incorrect, correct) after each row, in one pass.
+
+    Rows are padded on the left, so the last position is the query's end in all of them.
+    """
+    ids_BT, mask_BT = model.pad(rows, left=True)
+    output = model.forward(module, keep=1, input_ids=ids_BT, attention_mask=mask_BT)
+    return output.logits[:, -1, list(Prompts(model.tokenizer).options)].float()
+
+
+@torch.no_grad()
+def query_scores(
+    items: Sequence[Answered],
+    model: LocalModel,
+    module: Any = None,
+    say: Callable[[str], None] = print,
+) -> list[float]:
+    """Log-odds of "correct" against "incorrect" for each item.
+
+    Parameters
+    ----------
+    module
+        The model with an adapter attached; None reads the bare model.
+    """
+    rows = sequences(items, model)
+
+    def work(batch: list[int]) -> list[float]:
+        logits_B2 = option_logits([rows[i] for i in batch], model, module)
+        return (logits_B2[:, 1] - logits_B2[:, 0]).tolist()
+
+    return model.batched(rows, work, say=say)

@@ -1,0 +1,70 @@
+"""The command line: one file per verb, parsing only.
+
+An error that a user can repair is one line on stderr and exit code 2.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+import typer
+
+from calibrant.errors import CalibrantError, UnknownName
+
+VERBS = (
+    "run", "answer", "grade", "fit", "score", "evaluate", "report", "ask", "list", "doctor",
+)  # fmt: skip
+
+
+def app(verbs: Sequence[str] = VERBS) -> typer.Typer:
+    """The command line with these verbs."""
+    made = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        help="Teaches a language model to know what it doesn't know.",
+    )
+    made.callback()(lambda: None)
+    for verb in verbs:
+        module = importlib.import_module(f"calibrant.cli.{verb}")
+        made.command(verb)(module.command)
+    return made
+
+
+def main() -> None:
+    """Run the command line."""
+    words = sys.argv[1:]
+    try:
+        if words and not words[0].startswith("-") and words[0] not in VERBS:
+            raise UnknownName("verb", words[0], VERBS)
+        # Only the verb that is called is loaded.
+        app(words[:1] if words and words[0] in VERBS else VERBS)(standalone_mode=False)
+    except CalibrantError as error:
+        _fail(str(error))
+    except click.UsageError as error:
+        verb = f" {words[0]}" if words and words[0] in VERBS else ""
+        _fail(f"{error.format_message()} See calibrant{verb} --help.")
+    except (click.Abort, KeyboardInterrupt):
+        _fail("stopped; the same command goes on from here", code=130)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+
+
+def _fail(message: str, code: int = 2) -> None:
+    print(f"calibrant: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(code)
+
+
+def tell(found: Any, as_json: bool, text: str) -> None:
+    """Print a result as JSON or as text."""
+    print(json.dumps(found, ensure_ascii=False, indent=1) if as_json else text)
+
+
+def say(line: str) -> None:
+    """A line of progress, on stderr."""
+    print(line, file=sys.stderr, flush=True)

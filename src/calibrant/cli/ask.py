@@ -1,0 +1,33 @@
+"""calibrant ask: one question, its answer and the confidence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from calibrant.cli import options, tell
+
+
+def command(
+    question: Annotated[str, typer.Argument(help="The question.")],
+    artefact: Annotated[Path, typer.Option(help="Folder of a fitted estimator.")] = Path(
+        "runs/demo/artefacts/lora_prompt.open"
+    ),
+    choice: Annotated[
+        list[str] | None, typer.Option(help="An option of a multiple-choice question; repeat it.")
+    ] = None,
+    device: options.Device = "auto",
+    dtype: options.Dtype = "auto",
+    as_json: options.Json = False,
+) -> None:
+    """Answer a question and say how likely the answer is right.
+
+    Example: calibrant ask "What is the capital of France?"
+    """
+    from calibrant.pipeline import ask
+
+    found = ask(question, artefact, choices=tuple(choice or ()), device=device, dtype=dtype)
+    text = f"{found['answer']}\nconfidence {found['confidence']:.2f}"
+    tell(found, as_json, text)

@@ -1,0 +1,71 @@
+"""calibrant evaluate: metrics of a run, or of confidences from anywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from calibrant.cli import options, tell
+from calibrant.cli.options import names
+
+
+def command(
+    source: Annotated[Path, typer.Argument(help="A run's folder, or a CSV, JSONL, Parquet file.")],
+    confidence: Annotated[
+        str, typer.Option(help="Columns with confidences in [0, 1] or per cents, by commas.")
+    ] = "confidence",
+    correct: Annotated[str, typer.Option(help="Column with 1/0, true/false or empty.")] = "correct",
+    option_columns: Annotated[
+        str, typer.Option("--options", help="Columns with the options' probabilities, by commas.")
+    ] = "",
+    target: Annotated[
+        str, typer.Option(help="With --options: column with the right option's number, from 0.")
+    ] = "target",
+    subject: Annotated[str, typer.Option(help="Column with the subject.")] = "",
+    group: Annotated[str, typer.Option(help="Column with what was drawn together.")] = "",
+    where: Annotated[
+        list[str] | None, typer.Option(help="COLUMN=VALUE: only these rows; repeat it.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for metrics.json and report.html.")
+    ] = None,
+    n_bins: options.NBins = 10,
+    n_resamples: options.NResamples = 1000,
+    clip: options.Clip = None,
+    as_json: options.Json = False,
+) -> None:
+    """Measure confidences, with cross-fitted calibration; needs no model.
+
+    Example: calibrant evaluate answers.csv --confidence seq_likelihood --correct accuracy
+    """
+    from calibrant.evaluation import external
+    from calibrant.evaluation.evaluate import Settings, evaluate
+    from calibrant.reporting.html import write_report
+    from calibrant.reporting.terminal import results_table
+    from calibrant.runs import write_json
+
+    settings = Settings(n_bins=n_bins, n_resamples=n_resamples, clip=clip)
+    if source.is_dir():
+        from calibrant.pipeline import evaluate_stage
+        from calibrant.runs import Run
+
+        metrics, out = evaluate_stage(Run(source), settings), source
+    else:
+        columns = external.Columns(
+            confidence=tuple(names(confidence)),
+            correct=correct,
+            options=tuple(names(option_columns)),
+            target=target,
+            subject=subject,
+            group=group,
+            where=tuple(where or ()),
+        )
+        table = external.read(source, columns)
+        metrics = evaluate(table, settings)
+        if out:
+            write_json(out / "metrics.json", metrics)
+            write_report(out, metrics, table, [], {"file": str(source), "columns": vars(columns)})
+    report = f"\n\nreport: {out / 'report.html'}" if out else ""
+    tell(metrics, as_json, results_table(metrics) + report)

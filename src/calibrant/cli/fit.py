@@ -1,0 +1,35 @@
+"""calibrant fit: fit estimators and calibrators."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from calibrant.cli import options, say, tell
+from calibrant.cli.options import names
+
+
+def command(
+    run: options.RunFolder,
+    estimators: options.Estimators = "lora_prompt",
+    calibrator: Annotated[str, typer.Option(help="The one in the artefact.")] = "platt",
+    together: options.Together = False,
+    device: options.Device = "auto",
+    dtype: options.Dtype = "auto",
+    as_json: options.Json = False,
+) -> None:
+    """Fit estimators on a run's graded answers; artefacts go to RUN/artefacts.
+
+    Example: calibrant fit runs/demo --estimators sequence_likelihood,lora_prompt
+    """
+    from calibrant.models.local import LocalModel
+    from calibrant.pipeline import fit_stage, forms_of
+    from calibrant.runs import Run
+
+    here = Run(run)
+    forms = forms_of(names(estimators))
+    model = LocalModel(here.manifest["identity"]["model"]["name"], device=device, dtype=dtype)
+    fit_stage(here, model, forms, calibrator=calibrator, together=together, say=say)
+    made = sorted(str(path.parent) for path in run.glob("artefacts/*/artefact.json"))
+    tell(made, as_json, "\n".join(made))

@@ -1,0 +1,85 @@
+"""Options that several verbs share, and the progress bar."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from calibrant.cli import say
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Model = Annotated[
+    str, typer.Option(help="Embedded model, folder with safetensors, or name on a hub.")
+]
+Questions = Annotated[
+    str, typer.Option(help="Question source, or a CSV, JSONL or Parquet file with your own.")
+]
+Out = Annotated[Path, typer.Option(help="The run's folder.")]
+RunFolder = Annotated[Path, typer.Argument(help="The run's folder.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
+Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16, ...")]
+TrustRemoteCode = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Run code that comes with a hub's model.")
+]
+Grader = Annotated[str, typer.Option(help="How open answers are graded.")]
+Estimators = Annotated[str, typer.Option(help="Names, parted by commas.")]
+Together = Annotated[
+    bool, typer.Option("--together", help="One estimator for both formats, not one each.")
+]
+Subsets = Annotated[
+    str, typer.Option(help="Test subsets, parted by commas; all when empty.")
+]
+NTrain = Annotated[int, typer.Option(help="Training answers of each format.")]
+NTest = Annotated[int, typer.Option(help="Test answers of each format and subset.")]
+NResamples = Annotated[int, typer.Option(help="Bootstrap replicates; 0 for no intervals.")]
+NBins = Annotated[int, typer.Option(help="Bins of the calibration errors.")]
+Clip = Annotated[
+    float | None, typer.Option(help="Clip confidences for the log loss, e.g. 1e-12.")
+]
+Seed = Annotated[int, typer.Option(help="Of everything that is drawn.")]
+
+
+def names(text: str) -> list[str]:
+    """The parts of a list that is parted by commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar with rate and time left on a terminal, a line now and then elsewhere."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import TimeRemainingColumn
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.speed:.0f}/s", justify="right"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=Console(stderr=True)) as bar:
+            task = bar.add_task(what, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+        return
+    start, first, last = time.monotonic(), -1, -10.0
+
+    def line(done: int, total: int) -> None:
+        nonlocal first, last
+        seconds = time.monotonic() - start
+        first = done if first < 0 else first
+        if seconds - last < 10 and done < total:
+            return
+        last = seconds
+        rate = (done - first) / seconds if done > first else 0.0
+        left = f", {rate:.0f}/s, {(total - done) / rate:.0f} s left" if rate else ""
+        say(f"{what}: {done} of {total}{left}")
+
+    yield line

@@ -1,0 +1,1 @@
+"""Ways to get a score for an answer. One file per estimator."""

@@ -1,0 +1,254 @@
+"""Calibrated = estimator + calibrator: the only thing that yields a confidence.
+
+Saved as one folder: `artefact.json`, the estimator's own files, and a README.md for people.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calibrant import registry
+from calibrant.answers.prompts import Prompts
+from calibrant.calibration.calibrator import Calibrator, FittedCalibrator
+from calibrant.errors import DamagedFile, InvalidData, Mismatch
+from calibrant.estimators.estimator import Estimator, FittedEstimator, Say, graded_only, silent
+from calibrant.models.local import LocalModel
+from calibrant.records import Answered, Confidence, Format, Graded, content_hash
+from calibrant.runs import provenance, write_json
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibrated:
+    """A fitted estimator with a fitted calibrator."""
+
+    fitted: FittedEstimator
+    """Gives scores."""
+    calibrator: FittedCalibrator
+    """Turns scores into confidences."""
+    calibrator_name: str
+    """Registered name of the calibrator."""
+    formats: tuple[Format, ...]
+    """Formats of the answers that it was fitted on."""
+    made_with: Mapping[str, Any]
+    """Model, prompts, grader, data hash, versions."""
+
+    @property
+    def estimator(self) -> Estimator:
+        """The estimator's settings."""
+        return self.fitted.estimator
+
+    def confidences(
+        self, items: Sequence[Answered], model: LocalModel, say: Say = silent
+    ) -> list[Confidence]:
+        """One confidence for each item, in their order; missing where there is no score."""
+        fit_for = [i for i, item in enumerate(items) if item.question.format in self.formats]
+        scores = self.fitted.score([items[i] for i in fit_for], model, say)
+        values = self.calibrator.confidence(scores.values)
+        found = {
+            i: self._confidence(items[i], score, value, scores.reasons.get(k, ""))
+            for k, (i, score, value) in enumerate(zip(fit_for, scores.values, values))
+        }
+        other = f"fitted on answers of the format {' and '.join(self.formats)}"
+        return [
+            found[i] if i in found else self._confidence(item, np.nan, np.nan, other)
+            for i, item in enumerate(items)
+        ]
+
+    def _confidence(self, item: Answered, score: float, value: float, reason: str) -> Confidence:
+        missing = bool(np.isnan(value))
+        name = "/".join(filter(None, (self.estimator.name, self.estimator.variant)))
+        return Confidence(
+            answer_id=item.answer.id,
+            value=None if missing else float(value),
+            reason=reason,
+            score=None if missing else float(score),
+            estimator=name,
+            calibrator=self.calibrator_name,
+        )
+
+    def save(self, folder: str | Path) -> None:
+        """Write the artefact's folder."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        state = self.fitted.save(folder)
+        artefact = {
+            "schema": SCHEMA,
+            "estimator": {"name": self.estimator.name, "settings": self.estimator.settings()},
+            "state": state,
+            "calibrator": {"name": self.calibrator_name, "fitted": self.calibrator.to_dict()},
+            "formats": list(self.formats),
+            "made_with": dict(self.made_with),
+        }
+        (folder / "README.md").write_text(_card(artefact), "utf-8")
+        write_json(folder / "artefact.json", artefact)
+
+
+def fit_calibrated(
+    estimator: Estimator,
+    calibrator: Calibrator,
+    splits: Mapping[str, Sequence[Graded]],
+    model: LocalModel,
+    seed: int = 0,
+    *,
+    folder: Path | None = None,
+    say: Say = silent,
+) -> Calibrated:
+    """Fit an estimator on the splits train and validation, and its calibrator on calibration.
+
+    Parameters
+    ----------
+    splits
+        "train", "validation" and "calibration": graded answers, disjoint by question group.
+    folder
+        Where checkpoints of the training may go.
+
+    Raises
+    ------
+    NothingGraded, TooFewClasses
+        When a split cannot be learned from.
+    """
+    groups = {name: {item.question.group for item in items} for name, items in splits.items()}
+    for name in ("train", "validation"):
+        if shared := groups[name] & groups["calibration"]:
+            raise InvalidData(f"group {min(shared)!r} is in {name} and in calibration")
+    fitted = estimator.fit(
+        splits["train"], splits["validation"], model, seed, folder=folder, say=say
+    )
+    return calibrate(fitted, calibrator, splits, model, seed, say=say)
+
+
+def calibrate(
+    fitted: FittedEstimator,
+    calibrator: Calibrator,
+    splits: Mapping[str, Sequence[Graded]],
+    model: LocalModel,
+    seed: int = 0,
+    *,
+    say: Say = silent,
+) -> Calibrated:
+    """Put a calibrator, fitted on the split "calibration", on a fitted estimator."""
+    kept, correct = graded_only(splits["calibration"])
+    scores = fitted.score(kept, model, say)
+    data = content_hash(
+        [[i.answer.id, i.grade.verdict] for items in splits.values() for i in items]
+    )
+    return Calibrated(
+        fitted=fitted,
+        calibrator=calibrator.fit(scores.values, correct),
+        calibrator_name=calibrator.name,
+        formats=tuple(sorted({item.question.format for item in splits["train"]})),
+        made_with={
+            "model": {"name": model.name.name, "revision": model.name.revision},
+            "prompts": Prompts(model.tokenizer).record,
+            "grader": kept[0].grade.grader,
+            "data": data,
+            "n": {name: len(items) for name, items in splits.items()},
+            "seed": seed,
+            "versions": provenance(),
+        },
+    )
+
+
+def load_calibrated(
+    folder: str | Path, model: LocalModel, *, allow_mismatch: bool = False
+) -> Calibrated:
+    """Read an artefact's folder for a model.
+
+    Raises
+    ------
+    DamagedFile
+        When it is not whole.
+    Mismatch
+        When it was made with another base model, tokenizer or template, unless allowed.
+    """
+    artefact = read_artefact(folder)
+    made_with = artefact["made_with"]
+    same = {
+        "model": made_with["model"]["revision"] == model.name.revision,
+        "tokenizer or template": made_with["prompts"] == Prompts(model.tokenizer).record,
+    }
+    for what, matches in same.items():
+        if not matches and not allow_mismatch:
+            raise Mismatch(
+                f"{folder} was made with another {what} ({made_with['model']['name']},"
+                f" revision {made_with['model']['revision']}) than {model.name.name}"
+                f" (revision {model.name.revision}): its confidences would mean nothing;"
+                " allow the mismatch if you know better"
+            )
+    try:
+        estimator_class = registry.get("estimators", artefact["estimator"]["name"])
+        settings = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in artefact["estimator"]["settings"].items()
+        }
+        fitted = _fitted(estimator_class(**settings), artefact["state"], Path(folder))
+        calibrator = FittedCalibrator.from_dict(artefact["calibrator"]["fitted"])
+    except (KeyError, TypeError) as error:
+        raise DamagedFile(f"{folder}/artefact.json is damaged: {error!r}") from error
+    return Calibrated(
+        fitted=fitted,
+        calibrator=calibrator,
+        calibrator_name=artefact["calibrator"]["name"],
+        formats=tuple(artefact["formats"]),
+        made_with=made_with,
+    )
+
+
+def _fitted(estimator: Estimator, state: dict[str, Any], folder: Path) -> FittedEstimator:
+    """Each estimator's module holds its fitted class: `Fitted` + its name."""
+    module = __import__(type(estimator).__module__, fromlist=["_"])
+    cls: type[FittedEstimator] = getattr(module, f"Fitted{type(estimator).__name__}")
+    return cls.load(estimator, state, folder)
+
+
+def read_artefact(folder: str | Path) -> dict[str, Any]:
+    """The contents of `artefact.json`.
+
+    Raises
+    ------
+    DamagedFile
+        When there is none or it is not whole.
+    """
+    path = Path(folder) / "artefact.json"
+    if not path.exists():
+        raise DamagedFile(f"{folder} is no artefact: it has no artefact.json")
+    try:
+        artefact: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        schema = artefact["schema"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedFile(f"{path} is damaged: {error}") from error
+    if schema != SCHEMA:
+        raise Mismatch(f"{path} has schema {schema}; this version reads {SCHEMA}")
+    return artefact
+
+
+def _card(artefact: Mapping[str, Any]) -> str:
+    made_with = artefact["made_with"]
+    settings = "\n".join(
+        f"| {name} | {value} |" for name, value in artefact["estimator"]["settings"].items()
+    )
+    return f"""# Confidence in the answers of {made_with["model"]["name"]}
+
+Estimator `{artefact["estimator"]["name"]}` with calibrator `{artefact["calibrator"]["name"]}`,
+made by Calibrant. It gives each answer of the format {" and ".join(artefact["formats"])} a
+probability that it is right.
+
+- Base model: {made_with["model"]["name"]}, revision `{made_with["model"]["revision"]}`; with another
+  model, tokenizer or chat template its confidences mean nothing, and loading is refused.
+- Graded by `{made_with["grader"]}`; answers: {made_with["n"]}; data hash `{made_with["data"]}`.
+- Versions: {", ".join(f"{name} {value}" for name, value in made_with["versions"].items())}.
+
+| setting | value |
+|---|---|
+{settings}
+
+    calibrant score {{this folder}} answers.jsonl --out confidences.jsonl
+"""

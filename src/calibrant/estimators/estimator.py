@@ -1,0 +1,142 @@
+"""What an estimator is: settings that are fitted on graded answers and then score others.
+
+A score is any real number on the scale of log-odds, higher = more likely right; a missing one is
+NaN with its reason.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibrant.errors import InvalidData, NothingGraded, TooFewClasses
+from calibrant.models.local import LocalModel
+from calibrant.models.model import Capability
+from calibrant.records import Answered, Graded
+
+Say = Callable[[str], None]
+
+
+def silent(line: str) -> None:
+    """Say nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """Scores of some answers."""
+
+    values: NDArray[np.float64]
+    """(N,), any real number, NaN where missing."""
+    reasons: Mapping[int, str]
+    """Index of a missing score -> why it is missing."""
+
+    def __post_init__(self) -> None:
+        if set(np.flatnonzero(np.isnan(self.values)).tolist()) != set(self.reasons):
+            raise InvalidData("each missing score, and no other, must have a reason")
+
+    @staticmethod
+    def whole(values: Sequence[float] | NDArray[Any]) -> Scores:
+        """Scores of which none is missing."""
+        return Scores(values=np.asarray(values, dtype=np.float64), reasons={})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimator(ABC):
+    """Settings of a way to score answers."""
+
+    name: ClassVar[str]
+    needs: ClassVar[frozenset[Capability]] = frozenset()
+
+    @property
+    def variant(self) -> str:
+        """The form in a word, empty for the usual one."""
+        return ""
+
+    @property
+    def score_is_confidence(self) -> bool:
+        """Whether the sigmoid of the score claims to be P(correct); else it has no raw ECE."""
+        return True
+
+    @classmethod
+    def forms(cls) -> tuple[Estimator, ...]:
+        """The forms that are evaluated when an estimator is named without settings."""
+        return (cls(),)
+
+    @abstractmethod
+    def fit(
+        self,
+        train: Sequence[Graded],
+        validation: Sequence[Graded],
+        model: LocalModel,
+        seed: int,
+        *,
+        folder: Path | None = None,
+        say: Say = silent,
+    ) -> FittedEstimator:
+        """Fit on graded answers; ungraded ones are left out.
+
+        Parameters
+        ----------
+        train, validation
+            Disjoint by question group; validation serves early stopping.
+        folder
+            Where checkpoints may go.
+
+        Raises
+        ------
+        NothingGraded, TooFewClasses
+            When there is no graded answer, or all are right or all wrong.
+        """
+
+    def settings(self) -> dict[str, Any]:
+        """The settings as plain values."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+class FittedEstimator(ABC):
+    """A fitted estimator. It cannot see grades."""
+
+    estimator: Estimator
+
+    @abstractmethod
+    def score(self, items: Sequence[Answered], model: LocalModel, say: Say = silent) -> Scores:
+        """A score for each item, in their order, the same alone or in a batch."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> dict[str, Any]:
+        """Write what does not fit JSON into the folder and return what does."""
+
+    @staticmethod
+    @abstractmethod
+    def load(estimator: Any, state: dict[str, Any], folder: Path) -> FittedEstimator:
+        """The inverse of `save`."""
+
+
+def graded_only(items: Sequence[Graded]) -> tuple[list[Graded], NDArray[np.float64]]:
+    """The graded items and whether each is correct (N,).
+
+    Raises
+    ------
+    NothingGraded, TooFewClasses
+        When there is none, or all are right or all wrong.
+    """
+    kept = [item for item in items if item.is_graded]
+    if not kept:
+        raise NothingGraded(f"none of the {len(items)} training answers is graded")
+    correct = np.array([item.correct for item in kept], dtype=np.float64)
+    if correct.min() == correct.max():
+        word = "correct" if correct[0] else "incorrect"
+        raise TooFewClasses(f"all {len(kept)} graded training answers are {word}: nothing to learn")
+    return kept, correct
+
+
+def log_odds(probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    """log(p / (1 - p)), infinite at 0 and 1."""
+    with np.errstate(divide="ignore"):
+        return np.log(probability) - np.log1p(-probability)

@@ -1,0 +1,1 @@
+"""Confidences and verdicts in, a report out. Works on tables from anywhere; knows no model."""

@@ -1,0 +1,160 @@
+"""Confidences that exist already, from anywhere: a table of them becomes one to evaluate.
+
+Calibrators are cross-fitted: each fold's confidences come from a calibrator, and its thresholds
+from answers, of the other folds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calibrant import registry
+from calibrant.calibration import cross_fit
+from calibrant.errors import InvalidConfidence, InvalidData
+from calibrant.evaluation.evaluate import answered
+from calibrant.evaluation.table import TARGETS, Column, Floats, Strings, Table
+from calibrant.records import content_hash
+from calibrant.tables import column, read_table
+
+CALIBRATORS = ("temperature", "platt")
+N_FOLDS = 5
+TRUE, FALSE = ("1", "1.0", "true", "correct", "yes"), ("0", "0.0", "false", "incorrect", "no")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """Which columns of a file mean what."""
+
+    confidence: tuple[str, ...] = ("confidence",)
+    """Confidences in [0, 1], or per cents such as "90%"; empty = missing."""
+    correct: str = "correct"
+    """1 or 0, true or false; empty = ungraded."""
+    options: tuple[str, ...] = ()
+    """Probabilities of the options; then the confidence is the largest, and that option is right
+    or wrong by `target`."""
+    target: str = "target"
+    """Number of the right option, from 0."""
+    subject: str = ""
+    """The subject."""
+    group: str = ""
+    """What was drawn together; empty: each row by itself."""
+    where: tuple[str, ...] = ()
+    """COLUMN=VALUE: only these rows."""
+
+
+def read(path: str | Path, columns: Columns) -> Table:
+    """A table to evaluate from a CSV, JSONL or Parquet file.
+
+    Raises
+    ------
+    InvalidData
+        When the file or a column does not exist, or a verdict is none.
+    InvalidConfidence
+        Naming the first row whose confidence is none.
+    """
+    rows = _where(read_table(path), columns.where, path)
+    if columns.options:
+        names: tuple[str, ...] = ("largest option",)
+        found, correct = _largest_option(rows, columns, path)
+        confidences = [found]
+    else:
+        names = columns.confidence
+        confidences = [_confidence(column(rows, name, path), name) for name in names]
+        correct = np.array([_verdict(v, i) for i, v in enumerate(column(rows, columns.correct, path))])
+    everyone = [f"row {i}" for i in range(len(rows))]
+    group = [str(v) for v in column(rows, columns.group, path)] if columns.group else everyone
+    subject = [str(v) for v in column(rows, columns.subject, path)] if columns.subject else None
+    groups = np.array(group, dtype=str)
+    return Table(
+        model=Path(path).stem,
+        correct=correct,
+        group=groups,
+        subject=np.array(subject or [""] * len(rows), dtype=str),
+        subset=np.array(["seen"] * len(rows), dtype=str),
+        format=np.array(["choice" if columns.options else "open"] * len(rows), dtype=str),
+        columns=tuple(
+            _column(name, calibrator, values, correct, groups)
+            for name, values in zip(names, confidences)
+            for calibrator in ("none", *CALIBRATORS)
+        ),
+    )
+
+
+def _column(
+    name: str, calibrator: str, confidence: Floats, correct: Floats, groups: Strings
+) -> Column:
+    if calibrator != "none":
+        known = ~np.isnan(confidence) & ~np.isnan(correct)
+        with np.errstate(divide="ignore"):
+            scores = np.log(confidence[known]) - np.log1p(-confidence[known])
+        confidence = confidence.copy()
+        settings = registry.get("calibration", calibrator)()
+        confidence[known] = cross_fit(
+            settings, scores, correct[known], groups[known], n_folds=N_FOLDS, seed=0
+        )
+        confidence[~known] = np.nan
+    fold = np.array([int(content_hash("fold", g), 16) % N_FOLDS for g in groups.tolist()])
+    given = {target: np.zeros(len(correct)) for target in TARGETS}
+    for k in range(N_FOLDS):
+        decided = answered(confidence[fold != k], correct[fold != k], confidence[fold == k])
+        for target, values in decided.items():
+            given[target][fold == k] = values
+    return Column(estimator=name, calibrator=calibrator, confidence=confidence, answered=given)
+
+
+def _where(
+    rows: list[dict[str, Any]], conditions: Sequence[str], path: object
+) -> list[dict[str, Any]]:
+    for condition in conditions:
+        name, equals, value = condition.partition("=")
+        if not equals:
+            raise InvalidData(f"{condition!r} is no condition: write COLUMN=VALUE")
+        rows = [row for row, v in zip(rows, column(rows, name, path)) if str(v) == value]
+        if not rows:
+            raise InvalidData(f"no row of {path} has {condition}")
+    return rows
+
+
+def _largest_option(
+    rows: Sequence[Mapping[str, Any]], columns: Columns, path: object
+) -> tuple[Floats, Floats]:
+    """Largest option probability, and whether that option is the target."""
+    cells = [column(rows, name, path) for name in columns.options]
+    probabilities = np.array(list(zip(*(_confidence(c, n) for c, n in zip(cells, columns.options)))))
+    target = np.array([int(v) for v in column(rows, columns.target, path)])
+    if np.isnan(probabilities).any() or target.min() < 0 or target.max() >= len(columns.options):
+        raise InvalidData(f"{path}: an option has no probability, or a target is no option")
+    right = probabilities.argmax(axis=1) == target
+    return probabilities.max(axis=1), right.astype(np.float64)
+
+
+def _confidence(values: Sequence[Any], name: str) -> Floats:
+    """Numbers in [0, 1]; "90%" is 0.9; NaN where the cell is empty."""
+    found = []
+    for i, value in enumerate(values):
+        text = "" if value is None else str(value).strip()
+        try:
+            number = float(text[:-1]) / 100 if text.endswith("%") else float(text or "nan")
+        except ValueError:
+            number = np.inf
+        if text and not 0 <= number <= 1:
+            raise InvalidConfidence(
+                f"{name}, row {i + 1}: {value!r} is no confidence in [0, 1] and no per cent;"
+                " leave the cell empty where it is missing"
+            )
+        found.append(number)
+    return np.array(found, dtype=np.float64)
+
+
+def _verdict(value: Any, row: int) -> float:
+    text = "" if value is None else str(value).strip().lower()
+    if text in ("", "ungraded"):
+        return np.nan
+    if text in TRUE or text in FALSE:
+        return float(text in TRUE)
+    raise InvalidData(f"row {row + 1}: {value!r} is no verdict; write 1, 0 or nothing")

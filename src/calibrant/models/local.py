@@ -1,0 +1,242 @@
+"""Causal language models on this machine: embedded, from a folder, or from a hub's cache.
+
+Shape suffixes: B batch, T tokens, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import inspect
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import torch
+import transformers
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+from calibrant.errors import DamagedFile, ModelUnavailable
+from calibrant.models.model import Capability, Model
+from calibrant.records import ModelName
+
+T = TypeVar("T")
+EMBEDDED = Path(str(files("calibrant.models") / "almanac"))
+TOKEN_BUDGET = 16_384
+"""Tokens (padding included) in one forward pass, halved when memory runs out."""
+
+
+class LocalModel(Model):
+    """A causal language model with its tokenizer.
+
+    Parameters
+    ----------
+    name
+        Name of an embedded model, path of a folder, or name on a hub.
+    device, dtype
+        As PyTorch names them; "auto" = an accelerator when there is one, the weights' own dtype
+        there and float32 on a CPU.
+    trust_remote_code
+        Run Python code that comes with a hub's model. Never done unless asked for.
+
+    Raises
+    ------
+    ModelUnavailable
+        When there is no such model or the hub cannot be reached.
+    DamagedFile
+        When its files are truncated or not what they should be.
+    """
+
+    capabilities: ClassVar = frozenset(Capability)
+
+    def __init__(
+        self,
+        name: str = "almanac-small",
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        trust_remote_code: bool = False,
+    ) -> None:
+        place = locate(name)
+        # Only safetensors are read: a pickle can run code.
+        options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        kind = "float32" if dtype == "auto" and device == "cpu" else dtype
+        transformers.utils.logging.disable_progress_bar()
+        try:
+            config = AutoConfig.from_pretrained(place, **options)
+            self.tokenizer = AutoTokenizer.from_pretrained(place, **options)
+            self.module = AutoModelForCausalLM.from_pretrained(
+                place,
+                config=config,
+                dtype=kind if kind == "auto" else getattr(torch, kind),
+                use_safetensors=True,
+                **options,
+            ).to(device)
+        except Exception as error:  # transformers raises whatever its parsers raise
+            first = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+            raise DamagedFile(f"the model at {place} cannot be loaded: {first}") from error
+        self.module.eval().requires_grad_(False)
+        self.name = ModelName(name=name, revision=_revision(place, config))
+        self.token_budget = TOKEN_BUDGET
+        self._takes = inspect.signature(self.module.forward).parameters.keys()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.module.parameters()).device
+
+    @property
+    def width(self) -> int:
+        """Width of the hidden states."""
+        return int(self.module.get_input_embeddings().weight.shape[1])
+
+    @property
+    def pad_id(self) -> int:
+        """A token to fill rows with; it is always masked."""
+        return next(i for i in (self.tokenizer.pad_token_id, *self.end_ids, 0) if i is not None)
+
+    @property
+    def end_ids(self) -> frozenset[int]:
+        """Tokens that end a reply."""
+        ids = self.module.generation_config.eos_token_id
+        found = {*(ids if isinstance(ids, list) else [ids]), self.tokenizer.eos_token_id}
+        return frozenset(i for i in found if i is not None)
+
+    def forward(self, module: Any = None, keep: int = 0, **inputs: Any) -> Any:
+        """A pass of `module` (default: the bare model); `keep` > 0: logits of the last `keep`."""
+        if keep and "logits_to_keep" in self._takes:
+            inputs["logits_to_keep"] = keep
+        if "position_ids" in self._takes and "attention_mask" in inputs:
+            mask_BT = inputs["attention_mask"]
+            positions_BT = (mask_BT.cumsum(-1) - 1).clamp(min=0)
+            inputs["position_ids"] = positions_BT[:, -inputs["input_ids"].shape[1] :]
+        return (module or self.module)(**inputs)
+
+    def pad(
+        self, rows: Sequence[Sequence[int]], left: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Rows of token ids as (ids (B, T), attention mask (B, T)) on the model's device."""
+        width = max(map(len, rows))
+        ids, mask = [], []
+        for row in rows:
+            fill = [self.pad_id] * (width - len(row))
+            ones = [1] * len(row)
+            ids.append(fill + list(row) if left else list(row) + fill)
+            mask.append([0] * len(fill) + ones if left else ones + [0] * len(fill))
+        return torch.tensor(ids, device=self.device), torch.tensor(mask, device=self.device)
+
+    def batched(
+        self,
+        rows: Sequence[Sequence[int]],
+        work: Callable[[list[int]], Sequence[T]],
+        extra: int = 0,
+        say: Callable[[str], None] = print,
+    ) -> list[T]:
+        """`work` on batches of row indices of like length; results in the order of the rows.
+
+        When memory runs out the token budget halves (and stays so), which is said.
+        """
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+        found: dict[int, T] = {}
+        start = 0
+        while start < len(order):
+            stop = start + 1
+            while (
+                stop < len(order)
+                and (stop + 1 - start) * (len(rows[order[stop]]) + extra) <= self.token_budget
+            ):
+                stop += 1
+            batch = order[start:stop]
+            try:
+                found.update(zip(batch, work(batch), strict=True))
+                start = stop
+            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+                if not _out_of_memory(error) or len(batch) == 1:
+                    raise
+                self.token_budget //= 2
+                say(f"out of memory: at most {self.token_budget} tokens at once from here on")
+                if torch.cuda.is_available():
+                    torch.cuda.empty_cache()
+        return [found[i] for i in range(len(rows))]
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error).lower()
+    return "not enough memory" in text or "can't allocate memory" in text
+
+
+def embedded() -> list[str]:
+    """Names of the models that come with the package."""
+    return sorted(path.parent.name for path in EMBEDDED.glob("*/config.json"))
+
+
+def locate(name: str) -> str:
+    """Where a model is: an embedded one's folder, a path, or a name that the hub has."""
+    if name in embedded():
+        return str(EMBEDDED / name)
+    if Path(name).is_dir():
+        if not (Path(name) / "config.json").exists():
+            raise ModelUnavailable(f"{name} is a folder without config.json: it holds no model")
+        if not list(Path(name).glob("*.safetensors")):
+            raise ModelUnavailable(f"{name} holds no .safetensors; other formats are not loaded")
+        return name
+    near = difflib.get_close_matches(name, embedded(), n=2)
+    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    hint += f" Embedded models: {', '.join(embedded())}."
+    if name.startswith((".", "/", "~")) or name.count("/") != 1:
+        raise ModelUnavailable(f"there is no model or folder {name!r}.{hint}")
+    _check_hub(name, hint)
+    return name
+
+
+def _check_hub(name: str, hint: str) -> None:
+    """Say at once that the hub does not answer, in place of a minute of retries."""
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    if isinstance(try_to_load_from_cache(name, "config.json"), str):
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+        return
+    advice = "download it elsewhere and give the path of its folder"
+    if constants.HF_HUB_OFFLINE:
+        raise ModelUnavailable(
+            f"{name} is not in the local cache and HF_HUB_OFFLINE is set: {advice}.{hint}"
+        )
+    headers = {"user-agent": "calibrant"}
+    if token := os.environ.get("HF_TOKEN"):
+        headers["authorization"] = f"Bearer {token}"
+    request = urllib.request.Request(
+        f"{constants.ENDPOINT}/api/models/{name}", headers=headers, method="HEAD"
+    )
+    try:
+        urllib.request.urlopen(request, timeout=5).close()
+    except urllib.error.HTTPError as error:
+        raise ModelUnavailable(f"the hub has no model {name!r} for you ({error}).{hint}") from error
+    except OSError as error:
+        raise ModelUnavailable(
+            f"the hub at {constants.ENDPOINT} cannot be reached to load {name!r}"
+            f" ({getattr(error, 'reason', error)}): {advice}.{hint}"
+        ) from error
+
+
+def _revision(place: str, config: Any) -> str:
+    """The hub's commit, or a hash over a folder's files (sizes and both ends of each)."""
+    if not Path(place).is_dir():
+        return str(getattr(config, "_commit_hash", "") or "")
+    digest = hashlib.sha256()
+    for path in sorted(Path(place).iterdir()):
+        if path.suffix in {".json", ".safetensors", ".jinja", ".model", ".txt"}:
+            with open(path, "rb") as file:
+                size = path.stat().st_size
+                digest.update(json.dumps([path.name, size]).encode() + file.read(1 << 20))
+                file.seek(max(0, size - (1 << 20)))
+                digest.update(file.read())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,45 @@
+"""What an estimator may need of a model."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import ClassVar
+
+from calibrant.errors import MissingCapability
+from calibrant.records import ModelName
+
+
+class Capability(StrEnum):
+    """Something that a model can give."""
+
+    GENERATE = "generate"
+    LOGPROBS = "logprobs"
+    HIDDEN_STATES = "hidden_states"
+    TRAIN = "train"
+    ADAPTERS = "adapters"
+
+
+class Model(ABC):
+    """A language model, local or not."""
+
+    capabilities: ClassVar[frozenset[Capability]]
+    name: ModelName
+
+
+def require(needs: Mapping[str, frozenset[Capability]], model: Model) -> None:
+    """Refuse estimators (name -> needs) that this model cannot serve, before any work.
+
+    Raises
+    ------
+    MissingCapability
+        Naming what is missing and which of the estimators would run.
+    """
+    able = [name for name, need in needs.items() if need <= model.capabilities]
+    for name, need in needs.items():
+        if missing := sorted(need - model.capabilities):
+            raise MissingCapability(
+                f"{name} needs {', '.join(missing)}, which {model.name.name} does not give;"
+                f" of the estimators asked for these would run: {', '.join(able) or 'none'}"
+            )

@@ -1,0 +1,440 @@
+"""The whole chain: questions -> answers -> grades -> estimators -> calibration -> evaluation.
+
+Each stage reads what the stages before it left in the run's folder and can be called again: what is
+there is not done twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calibrant import registry
+from calibrant.answers.generate import MAX_NEW_TOKENS, answer
+from calibrant.answers.extract import extract
+from calibrant.answers.prompts import Prompts
+from calibrant.errors import InvalidData, Mismatch
+from calibrant.estimators.calibrated import (
+    Calibrated,
+    calibrate,
+    load_calibrated,
+    read_artefact,
+)
+from calibrant.estimators.estimator import Estimator, silent
+from calibrant.evaluation.evaluate import Settings, answered, evaluate
+from calibrant.evaluation.table import Column, Floats, Table
+from calibrant.grades.grader import grade
+from calibrant.models.local import LocalModel
+from calibrant.models.model import require
+from calibrant.questions.mixture import equal_quota
+from calibrant.questions.source import load_questions
+from calibrant.questions.splits import by_split, split_of, subset_of
+from calibrant.records import Answer, Answered, Confidence, Graded, ModelName, Question
+from calibrant.reporting.html import write_report
+from calibrant.runs import Run, write_json
+from calibrant.tables import as_list, column
+
+ESTIMATORS = ("base_rate", "subject_rate", "sequence_likelihood", "zero_shot", "lora_prompt")
+CALIBRATORS = ("none", "temperature", "platt")
+CHUNK = 512
+"""Answers that are written at once."""
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """How many questions of each format are taken; fewer where a source has fewer."""
+
+    train: int = 2000
+    """To fit estimators on."""
+    validation: int = 300
+    """To stop early by."""
+    calibration: int = 500
+    """To fit calibrators and choose thresholds on."""
+    test: int = 600
+    """To evaluate on, of each subset (seen, development, unseen)."""
+    unanswerable: int = 150
+    """To evaluate on."""
+
+    @classmethod
+    def of(cls, n_train: int, n_test: int) -> Sizes:
+        """All sizes in proportion to those of training and test."""
+        return cls(
+            train=n_train,
+            validation=max(1, round(0.15 * n_train)),
+            calibration=max(1, round(0.25 * n_train)),
+            test=n_test,
+            unanswerable=max(1, n_test // 4),
+        )
+
+
+def choose(
+    questions: Sequence[Question], sizes: Sizes, subsets: Sequence[str], seed: int
+) -> list[Question]:
+    """The questions of a run: of each format and split an equal quota of every subject."""
+    parts: dict[tuple[str, str], list[Question]] = defaultdict(list)
+    for split, members in by_split(questions, seed).items():
+        for question in members:
+            part = subset_of(question) if split == "test" else split
+            parts[question.format, part].append(question)
+    wanted = asdict(sizes)
+    test = wanted.pop("test")
+    numbers = wanted | dict.fromkeys(("seen", "development", "unseen"), test)
+    return [
+        question
+        for (_, part), members in sorted(parts.items())
+        if part in ("train", "validation", "calibration") or not subsets or part in subsets
+        for question in equal_quota(members, numbers[part], seed)
+    ]
+
+
+def open_run(
+    folder: str | Path,
+    model: LocalModel,
+    questions: str,
+    *,
+    sizes: Sizes | None = None,
+    subsets: Sequence[str] = (),
+    seed: int = 0,
+) -> Run:
+    """A new run with its questions chosen, or the one that is there, made of the same."""
+    sizes = sizes or Sizes()
+    identity = {
+        "model": asdict(model.name),
+        "prompt": Prompts(model.tokenizer).label,
+        "questions": questions,
+        "sizes": asdict(sizes),
+        "subsets": list(subsets),
+        "seed": seed,
+    }
+    run = Run(folder, identity)
+    if "questions" not in run.manifest.get("finished", {}):
+        chosen = choose(load_questions(questions), sizes, subsets, seed)
+        if not chosen:
+            raise InvalidData(f"{questions} has no questions of these subsets")
+        run.replace("questions", chosen)
+    return run
+
+
+def answer_stage(
+    run: Run,
+    model: LocalModel,
+    *,
+    max_new_tokens: int = MAX_NEW_TOKENS,
+    say: Say = silent,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> int:
+    """Answer what is not answered yet; returns how many that were."""
+    questions = run.read("questions")
+    done = {found.question_id for found in run.read("answers")}
+    pending = [question for question in questions if question.id not in done]
+    # Like lengths together: little padding within a chunk.
+    pending.sort(key=lambda q: (q.format, len(q.text) + sum(map(len, q.choices)), q.id))
+    progress(len(done), len(questions))
+    for start in range(0, len(pending), CHUNK):
+        part = pending[start : start + CHUNK]
+        run.append("answers", answer(part, model, max_new_tokens=max_new_tokens, say=say))
+        progress(len(done) + start + len(part), len(questions))
+    run.finish("answers", len(questions))
+    return len(pending)
+
+
+def grade_stage(run: Run, grader: str = "exact") -> Mapping[str, int]:
+    """Grade all answers anew; the model is not asked. Returns the number of each verdict."""
+    questions = {question.id: question for question in run.read("questions")}
+    items = [Answered(question=questions[a.question_id], answer=a) for a in run.read("answers")]
+    grades = grade(items, grader)
+    run.replace("grades", grades)
+    counts: dict[str, int] = defaultdict(int)
+    for found in grades:
+        counts[found.verdict.value] += 1
+    run.note(grader=grader, verdicts=dict(counts))
+    return counts
+
+
+def forms_of(names: Sequence[str]) -> list[Estimator]:
+    """The forms of the estimators that are named, in that order."""
+    return [form for name in names for form in registry.get("estimators", name).forms()]
+
+
+def fit_stage(
+    run: Run,
+    model: LocalModel,
+    estimators: Sequence[Estimator],
+    *,
+    calibrator: str = "platt",
+    together: bool = False,
+    say: Say = silent,
+) -> None:
+    """Fit each estimator, keep it as an artefact, and score calibration and test answers.
+
+    Parameters
+    ----------
+    calibrator
+        The one that the artefacts hold; evaluation fits every calibrator anew from the scores.
+    together
+        Fit one estimator on both formats, in place of one each.
+    """
+    require({estimator.name: estimator.needs for estimator in estimators}, model)
+    settings = registry.get("calibration", calibrator)()
+    seed = run.manifest["identity"]["seed"]
+    items = run.graded()
+    kinds = sorted({item.question.format for item in items})
+    for kind in ("all",) if together and len(kinds) > 1 else kinds:
+        splits = _splits([i for i in items if kind in ("all", i.question.format)], seed)
+        for estimator in estimators:
+            name = ".".join(filter(None, (estimator.name, estimator.variant, kind)))
+            folder = run.folder / "artefacts" / name
+            if f"confidences/{name}" in run.manifest.get("finished", {}):
+                continue
+            start = time.monotonic()
+            fitted = estimator.fit(
+                splits["train"],
+                splits["validation"],
+                model,
+                seed,
+                folder=run.folder / "checkpoints" / name,
+                say=say,
+            )
+            made = calibrate(fitted, settings, splits, model, seed, say=say)
+            made.save(folder)
+            raw = calibrate(fitted, registry.get("calibration", "none")(), splits, model, seed)
+            scored = [*splits["calibration"], *splits["test"]]
+            run.replace(f"confidences/{name}", raw.confidences(scored, model, say))
+            say(f"{name}: {time.monotonic() - start:.1f} s")
+
+
+def _splits(items: Sequence[Graded], seed: int) -> dict[str, list[Graded]]:
+    splits: dict[str, list[Graded]] = {
+        name: [] for name in ("train", "validation", "calibration", "test")
+    }
+    for item in items:
+        splits[split_of(item.question, seed)].append(item)
+    return splits
+
+
+def load_artefact(
+    folder: str | Path, *, model: str = "", allow_mismatch: bool = False, **options: Any
+) -> tuple[Calibrated, LocalModel]:
+    """An artefact with the model that it was made with (or one called `model`)."""
+    name = model or read_artefact(folder)["made_with"]["model"]["name"]
+    base = LocalModel(name, **options)
+    return load_calibrated(folder, base, allow_mismatch=allow_mismatch), base
+
+
+def score_rows(
+    rows: Sequence[Mapping[str, Any]], calibrated: Calibrated, model: LocalModel, say: Say = silent
+) -> list[dict[str, Any]]:
+    """Rows of a table with `confidence` and `confidence_reason` added.
+
+    Raises
+    ------
+    InvalidData
+        When the table has no column `question` or `answer`.
+    """
+    for name in ("question", "answer"):
+        column(rows, name, "the table")
+    items = {i: _given(row) for i, row in enumerate(rows) if row["question"] and row["answer"]}
+    found = dict(zip(items, calibrated.confidences(list(items.values()), model, say)))
+    return [
+        {
+            **row,
+            "confidence": found[i].value if i in found else None,
+            "confidence_reason": found[i].reason if i in found else "no question or no answer",
+        }
+        for i, row in enumerate(rows)
+    ]
+
+
+def _given(row: Mapping[str, Any]) -> Answered:
+    names = ("context", "subject", "category")
+    question = Question(
+        text=str(row["question"]),
+        choices=as_list(row.get("choices")),
+        **{name: str(row.get(name) or "") for name in names},
+    )
+    text = str(row["answer"])
+    given = Answer(
+        question_id=question.id,
+        text=text,
+        extracted=extract(text, question),
+        model=ModelName(name="given"),
+    )
+    return Answered(question=question, answer=given)
+
+
+def ask(
+    question: str, artefact: str | Path, *, choices: tuple[str, ...] = (), **options: Any
+) -> dict[str, Any]:
+    """Answer a question and tell the confidence of the answer."""
+    calibrated, model = load_artefact(artefact, **options)
+    asked = Question(text=question, choices=choices)
+    item = Answered(question=asked, answer=answer([asked], model)[0])
+    confidence = calibrated.confidences([item], model)[0]
+    if confidence.value is None:
+        raise Mismatch(f"{artefact} gives this answer no confidence: {confidence.reason}")
+    return {
+        "question": question,
+        "answer": item.answer.text,
+        "confidence": confidence.value,
+        "score": confidence.score,
+        "model": model.name.name,
+        "estimator": confidence.estimator,
+        "calibrator": confidence.calibrator,
+    }
+
+
+def run_table(
+    run: Run, calibrators: Sequence[str] = CALIBRATORS
+) -> tuple[Table, list[Graded]]:
+    """The test answers with the confidences of every estimator and calibrator.
+
+    Calibrators are fitted, and thresholds chosen, on the scores of the calibration split.
+    """
+    seed = run.manifest["identity"]["seed"]
+    splits = _splits(run.graded(), seed)
+    held, test = splits["calibration"], splits["test"]
+    by_form: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for stage in run.manifest.get("finished", {}):
+        if stage.startswith("confidences/"):
+            name, *form, _ = stage.removeprefix("confidences/").split(".")
+            by_form[name, ".".join(form)].append(stage)
+    columns = []
+    for (name, variant), stages in by_form.items():
+        parts = [{c.answer_id: c for c in run.read(stage)} for stage in stages]
+        claims = _form(name, variant).score_is_confidence
+        for calibrator in calibrators:
+            pairs = [_calibrate(part, held, test, calibrator) for part in parts]
+            # Each part knows the answers of its own formats only.
+            here, there = (_merge(side) for side in zip(*pairs))
+            columns.append(
+                Column(
+                    estimator=name,
+                    variant=variant,
+                    calibrator=calibrator,
+                    confidence=there,
+                    is_confidence=claims or calibrator != "none",
+                    answered=_answered(here, held, there, test),
+                )
+            )
+    table = Table(
+        model=run.manifest["identity"]["model"]["name"],
+        correct=_correct(test),
+        group=np.array([item.question.group for item in test], dtype=str),
+        subject=np.array([item.question.subject for item in test], dtype=str),
+        subset=np.array([subset_of(item.question) for item in test], dtype=str),
+        format=_formats(test),
+        columns=tuple(columns),
+    )
+    return table, test
+
+
+def _form(name: str, variant: str) -> Estimator:
+    return next(form for form in forms_of([name]) if form.variant == variant)
+
+
+def _calibrate(
+    scored: Mapping[str, Confidence], held: Sequence[Graded], test: Sequence[Graded], name: str
+) -> tuple[Floats, Floats]:
+    """Confidences of the held-out and the test answers; NaN where there is no score."""
+
+    def scores(items: Sequence[Graded]) -> Floats:
+        found = (scored.get(item.answer.id) for item in items)
+        return np.array(
+            [np.nan if c is None or c.score is None else c.score for c in found], dtype=np.float64
+        )
+
+    here, there = scores(held), scores(test)
+    known = ~np.isnan(_correct(held))
+    fitted = registry.get("calibration", name)().fit(here[known], _correct(held)[known])
+    return fitted.confidence(here), fitted.confidence(there)
+
+
+def _answered(
+    here: Floats, held: Sequence[Graded], there: Floats, test: Sequence[Graded]
+) -> dict[float, Floats]:
+    """Each format has thresholds of its own, chosen on the calibration split."""
+    formats = _formats(test)
+    found: dict[float, Floats] = {}
+    for kind in sorted(set(formats.tolist())):
+        of_kind = _formats(held) == kind
+        by_target = answered(here[of_kind], _correct(held)[of_kind], there)
+        for target, values in by_target.items():
+            found.setdefault(target, np.zeros(len(test)))[formats == kind] = values[formats == kind]
+    return found
+
+
+def _merge(parts: Sequence[Floats]) -> Floats:
+    merged = parts[0]
+    for part in parts[1:]:
+        merged = np.where(np.isnan(merged), part, merged)
+    return merged
+
+
+def _correct(items: Sequence[Graded]) -> Floats:
+    return np.array([item.correct if item.is_graded else np.nan for item in items], dtype=np.float64)
+
+
+def _formats(items: Sequence[Graded]) -> Any:
+    return np.array([item.question.format for item in items], dtype=str)
+
+
+def evaluate_stage(run: Run, settings: Settings | None = None) -> dict[str, Any]:
+    """Write `metrics.json` and `report.html`; returns the metrics."""
+    table, items = run_table(run)
+    found = evaluate(table, settings)
+    write_json(run.folder / "metrics.json", found)
+    texts = [(i.question.text, i.answer.text, " | ".join(i.question.targets)) for i in items]
+    made = {name: value for name, value in run.manifest.items() if name != "schema"}
+    write_report(run.folder, found, table, texts, made)
+    return found
+
+
+def run(
+    folder: str | Path,
+    *,
+    model: LocalModel | str = "almanac-small",
+    questions: str = "almanac",
+    estimators: Sequence[str | Estimator] = ESTIMATORS,
+    grader: str = "exact",
+    sizes: Sizes | None = None,
+    subsets: Sequence[str] = (),
+    together: bool = False,
+    settings: Settings | None = None,
+    seed: int = 0,
+    say: Say = silent,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Any]:
+    """The main job: answer, grade, fit, evaluate and report into a folder.
+
+    Called again with the same settings it goes on where it stopped.
+
+    Returns
+    -------
+    The metrics, as in the folder's `metrics.json`.
+
+    Raises
+    ------
+    CalibrantError
+        When something that is named does not exist, does not fit, or cannot be learned from.
+    """
+    start = time.monotonic()
+    if isinstance(model, str):
+        model = LocalModel(model)
+    forms = [f for e in estimators for f in (forms_of([e]) if isinstance(e, str) else [e])]
+    require({form.name: form.needs for form in forms}, model)
+    registry.get("grades", grader)
+    here = open_run(folder, model, questions, sizes=sizes, subsets=subsets, seed=seed)
+    answer_stage(here, model, say=say, progress=progress)
+    if here.manifest.get("grader") != grader:
+        say(f"verdicts: {dict(grade_stage(here, grader))}")
+    fit_stage(here, model, forms, together=together, say=say)
+    metrics = evaluate_stage(here, settings)
+    here.note(seconds=round(time.monotonic() - start, 1))
+    return metrics

@@ -1,0 +1,60 @@
+"""A name is the module of that name.
+
+The module `calibrant.KIND.NAME` is a variant when it defines `NAME` (a function) or its CamelCase
+form (a class that is not abstract). Other packages add theirs with an entry point in the group `calibrant.KIND`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from importlib.metadata import entry_points
+from typing import Any
+
+from calibrant.errors import UnknownName
+
+KINDS = {
+    "estimators": "estimator",
+    "calibration": "calibrator",
+    "grades": "grader",
+    "questions": "question source",
+    "metrics": "metric",
+    "decisions": "policy",
+}
+"""Folder of the variants -> what one of them is called."""
+
+
+def _variant(module_name: str, name: str) -> Any | None:
+    module = importlib.import_module(module_name)
+    camel = "".join(part.capitalize() for part in name.split("_"))
+    return getattr(module, camel, None) or getattr(module, name, None)
+
+
+def variants(kind: str) -> dict[str, Any]:
+    """All variants of a kind (a folder name in KINDS), sorted by name."""
+    if kind not in KINDS:
+        raise UnknownName("kind", kind, KINDS)
+    package = importlib.import_module(f"calibrant.{kind}")
+    found = {}
+    for module in pkgutil.iter_modules(package.__path__):
+        variant = _variant(f"calibrant.{kind}.{module.name}", module.name)
+        if callable(variant) and not inspect.isabstract(variant):
+            found[module.name] = variant
+    for point in entry_points(group=f"calibrant.{kind}"):
+        found[point.name] = point.load()
+    return dict(sorted(found.items()))
+
+
+def get(kind: str, name: str) -> Any:
+    """The variant called `name`.
+
+    Raises
+    ------
+    UnknownName
+        With near matches and all names that exist.
+    """
+    known = variants(kind)
+    if name not in known:
+        raise UnknownName(KINDS[kind], name, known)
+    return known[name]

@@ -1,0 +1,1 @@
+"""Adapters, losses and the one training loop. Knows nothing of estimators."""

@@ -1,0 +1,123 @@
+"""Low-rank adapters on a base model that is left as it was found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as USUAL_TARGETS
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from calibrant.errors import DamagedFile, Mismatch
+from calibrant.models.local import LocalModel
+
+WEIGHTS = "adapter_model.safetensors"
+
+
+def lora_config(
+    model: LocalModel, *, rank: int, alpha: int, dropout: float, targets: tuple[str, ...]
+) -> LoraConfig:
+    """Settings for this architecture; without `targets`, its query and value projections.
+
+    Raises
+    ------
+    Mismatch
+        When the model has no modules of these names; the message lists what it has.
+    """
+    leaves = {
+        name.rsplit(".", 1)[-1]
+        for name, module in model.module.named_modules()
+        if hasattr(module, "weight") and getattr(module.weight, "ndim", 0) == 2
+    }
+    if not targets:
+        usual = USUAL_TARGETS.get(model.module.config.model_type, ())
+        targets = ("q_proj", "v_proj") if {"q_proj", "v_proj"} <= leaves else tuple(usual)
+    if not targets or not set(targets) <= leaves:
+        raise Mismatch(
+            f"{model.name.name} has no modules {', '.join(targets) or 'known to carry adapters'};"
+            f" name targets among: {', '.join(sorted(leaves))}"
+        )
+    return LoraConfig(
+        task_type="CAUSAL_LM",
+        r=rank,
+        lora_alpha=alpha,
+        lora_dropout=dropout,
+        target_modules=list(targets),
+    )
+
+
+@contextmanager
+def attached(
+    model: LocalModel, config: LoraConfig, weights: Mapping[str, torch.Tensor] | None = None
+) -> Iterator[Any]:
+    """The model with an adapter on it (new when `weights` is None); taken off at the end."""
+    config.base_model_name_or_path = model.name.name
+    peft = get_peft_model(model.module, config)
+    try:
+        if weights is not None:
+            load(peft, weights)
+        peft.eval()
+        yield peft
+    finally:
+        model.module = peft.unload()
+        model.module.requires_grad_(False)
+
+
+def load(peft: Any, weights: Mapping[str, torch.Tensor]) -> None:
+    """Put weights into an attached adapter; all of them and no others."""
+    expected = get_peft_model_state_dict(peft)
+    if set(expected) != set(weights) or any(
+        expected[name].shape != weights[name].shape for name in expected
+    ):
+        raise Mismatch("the adapter's weights do not fit this model")
+    set_peft_model_state_dict(peft, dict(weights))
+
+
+def load_trained(peft: Any, weights: Mapping[str, torch.Tensor]) -> None:
+    """Put back weights by the names of the parameters that were trained."""
+    for name, parameter in peft.named_parameters():
+        if name in weights:
+            parameter.data.copy_(weights[name])
+
+
+def take(peft: Any) -> dict[str, torch.Tensor]:
+    """A copy of the adapter's weights."""
+    state = get_peft_model_state_dict(peft)
+    return {name: value.detach().cpu().clone().contiguous() for name, value in state.items()}
+
+
+def train_mode(peft: Any) -> None:
+    """Dropout in the adapter only: the base model is as it is when it answers."""
+    peft.eval()
+    for name, module in peft.named_modules():
+        if "lora_dropout" in name:
+            module.train()
+
+
+def save(folder: Path, config: LoraConfig, weights: Mapping[str, torch.Tensor]) -> None:
+    """Write an adapter in PEFT's format."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config.inference_mode = True
+    config.save_pretrained(folder)
+    save_file(dict(weights), folder / WEIGHTS, metadata={"format": "pt"})
+
+
+def read(folder: Path) -> tuple[LoraConfig, dict[str, torch.Tensor]]:
+    """Read an adapter in PEFT's format.
+
+    Raises
+    ------
+    DamagedFile
+        When its weights are missing, truncated or no safetensors.
+    """
+    path = folder / WEIGHTS
+    try:
+        config = LoraConfig.from_pretrained(str(folder))
+        return config, load_file(path)
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
+        raise DamagedFile(f"the adapter at {path} cannot be read: {error}") from error

@@ -1,0 +1,208 @@
+"""The one training loop: AdamW, cosine with warm-up, accumulation, early stopping, checkpoints.
+
+A checkpoint is taken at every evaluation; a run that is killed and called again with the same
+folder goes on from the last one and ends with the same weights.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from calibrant.runs import write_json
+
+Batch = Sequence[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopSettings:
+    """How to train."""
+
+    n_epochs: float = 3.0
+    """Passes over the training items at most."""
+    batch_size: int = 32
+    """Items in one step."""
+    learning_rate: float = 1e-4
+    """Peak learning rate."""
+    warmup_share: float = 0.1
+    """Share of the steps with a rising learning rate."""
+    weight_decay: float = 0.01
+    """Of AdamW."""
+    max_norm: float = 1.0
+    """Gradients are clipped to this norm."""
+    evaluations_per_epoch: int = 2
+    """How often the validation loss is looked at."""
+    patience: int = 3
+    """Stop after so many evaluations without a better one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What came out of the loop."""
+
+    weights: dict[str, torch.Tensor]
+    """Those of the best evaluation."""
+    history: tuple[dict[str, float], ...]
+    """Per evaluation: step, mean training loss since the last, validation loss."""
+    losses: tuple[float, ...]
+    """Training loss of each step of this call."""
+
+
+def train(
+    parameters: Mapping[str, torch.nn.Parameter],
+    n_items: int,
+    backward: Callable[[Batch], float],
+    validate: Callable[[], float],
+    settings: LoopSettings,
+    *,
+    seed: int,
+    folder: Path | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Trained:
+    """Train parameters.
+
+    Parameters
+    ----------
+    parameters
+        What is trained, by name.
+    backward
+        Adds the gradients of the mean loss over the items of a batch (indices) and returns it.
+    validate
+        The validation loss; lower is better.
+    folder
+        Where checkpoints go; None for none.
+    """
+    steps_per_epoch = math.ceil(n_items / settings.batch_size)
+    n_steps = max(1, round(settings.n_epochs * steps_per_epoch))
+    every = max(1, steps_per_epoch // settings.evaluations_per_epoch)
+    optimizer = torch.optim.AdamW(
+        parameters.values(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    torch.manual_seed(seed)
+    identity = {"settings": asdict(settings), "n_items": n_items, "seed": seed}
+    state = _State(dict(parameters), optimizer, identity, folder)
+    losses: list[float] = []
+    while state.step < n_steps and state.since_best < settings.patience:
+        epoch, place = divmod(state.step, steps_per_epoch)
+        order = torch.randperm(n_items, generator=torch.Generator().manual_seed(seed + epoch))
+        batch = order[place * settings.batch_size : (place + 1) * settings.batch_size].tolist()
+        for group in optimizer.param_groups:
+            group["lr"] = settings.learning_rate * _schedule(state.step, n_steps, settings)
+        losses.append(backward(batch))
+        torch.nn.utils.clip_grad_norm_(parameters.values(), settings.max_norm)
+        optimizer.step()
+        optimizer.zero_grad()
+        state.count(losses[-1])
+        if state.step % every == 0 or state.step == n_steps:
+            state.evaluated(validate())
+            last = state.history[-1]
+            say(
+                f"step {state.step} of {n_steps}: loss {last['loss']:.4f},"
+                f" validation {last['validation']:.4f}"
+            )
+    state.clear()
+    return Trained(weights=state.best, history=tuple(state.history), losses=tuple(losses))
+
+
+def _schedule(step: int, n_steps: int, settings: LoopSettings) -> float:
+    warmup = settings.warmup_share * n_steps
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1.0, n_steps - warmup)))
+
+
+class _State:
+    """Where the loop stands; the whole of it is in a checkpoint."""
+
+    def __init__(
+        self,
+        parameters: dict[str, torch.nn.Parameter],
+        optimizer: torch.optim.Optimizer,
+        identity: dict[str, Any],
+        folder: Path | None,
+    ) -> None:
+        self.parameters, self.optimizer = parameters, optimizer
+        self.identity, self.folder = identity, folder
+        self.step, self.since_best, self.total, self.counted = 0, 0, 0.0, 0
+        self.history: list[dict[str, float]] = []
+        self.best = self._weights()
+        if folder is not None and (folder / "state.json").exists():
+            self._restore(folder)
+
+    def _weights(self) -> dict[str, torch.Tensor]:
+        return {name: p.detach().cpu().clone() for name, p in self.parameters.items()}
+
+    def count(self, loss: float) -> None:
+        self.step += 1
+        self.total += loss
+        self.counted += 1
+
+    def evaluated(self, validation: float) -> None:
+        best = min((row["validation"] for row in self.history), default=math.inf)
+        mean = self.total / self.counted
+        self.history.append({"step": self.step, "loss": mean, "validation": validation})
+        self.total, self.counted = 0.0, 0
+        self.since_best += 1
+        if validation < best:
+            self.best, self.since_best = self._weights(), 0
+        self._save()
+
+    def _save(self) -> None:
+        if self.folder is None:
+            return
+        tensors = {f"best.{name}": value for name, value in self.best.items()}
+        for name, parameter in self.parameters.items():
+            tensors[f"now.{name}"] = parameter.detach().cpu().clone()
+            for key, value in self.optimizer.state[parameter].items():
+                tensors[f"{key}.{name}"] = value.detach().cpu().clone()
+        tensors["rng"] = torch.get_rng_state()
+        if torch.cuda.is_available():
+            tensors["rng.cuda"] = torch.cuda.get_rng_state()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        name = f"{self.step:08d}.safetensors"
+        save_file(tensors, self.folder / name)
+        # state.json is written last and names its tensors: a kill in between loses nothing.
+        write_json(
+            self.folder / "state.json",
+            {
+                "tensors": name,
+                "identity": self.identity,
+                "step": self.step,
+                "since_best": self.since_best,
+                "history": self.history,
+            },
+        )
+        for path in self.folder.glob("*.safetensors"):
+            if path.name != name:
+                path.unlink()
+
+    def _restore(self, folder: Path) -> None:
+        state = json.loads((folder / "state.json").read_text("utf-8"))
+        if state["identity"] != self.identity:
+            shutil.rmtree(folder)  # of other settings: nothing to go on from
+            return
+        tensors = load_file(folder / state["tensors"])
+        for name, parameter in self.parameters.items():
+            parameter.data.copy_(tensors[f"now.{name}"])
+            self.optimizer.state[parameter] = {
+                key: tensors[f"{key}.{name}"].to("cpu" if key == "step" else parameter.device)
+                for key in ("step", "exp_avg", "exp_avg_sq")
+            }
+            self.best[name] = tensors[f"best.{name}"]
+        torch.set_rng_state(tensors["rng"])
+        if torch.cuda.is_available() and "rng.cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["rng.cuda"])
+        self.step, self.since_best = state["step"], state["since_best"]
+        self.history = state["history"]
+
+    def clear(self) -> None:
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,36 @@
+"""The loss of LoRA + Prompt (Kapoor et al. 2024): two-token cross-entropy and a regulariser.
+
+Shape suffixes: B batch, T tokens, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional as F
+
+
+def two_token_cross_entropy(logits_B2: torch.Tensor, correct_B: torch.Tensor) -> torch.Tensor:
+    """Negative log-probability of the verdict among the two options, summed over the batch.
+
+    Parameters
+    ----------
+    logits_B2
+        Logits of (incorrect, correct) at the query's last position.
+    correct_B
+        1 where the answer is right.
+    """
+    return F.cross_entropy(logits_B2.float(), correct_B.long(), reduction="sum")
+
+
+def jensen_shannon(
+    log_p_BTV: torch.Tensor, log_q_BTV: torch.Tensor, mask_BT: torch.Tensor
+) -> torch.Tensor:
+    """Jensen-Shannon divergence in nats of two token distributions, summed over unmasked tokens.
+
+    1/2 KL(p || m) + 1/2 KL(q || m) with m = (p + q) / 2; between 0 and log 2 a token. Only the
+    places where `mask_BT` is true count, so padding and context of ragged rows never leak in.
+    """
+    log_p_NV, log_q_NV = log_p_BTV[mask_BT].float(), log_q_BTV[mask_BT].float()
+    log_m_NV = torch.logaddexp(log_p_NV, log_q_NV) - torch.log(torch.tensor(2.0))
+    divergence_NV = log_p_NV.exp() * (log_p_NV - log_m_NV) + log_q_NV.exp() * (log_q_NV - log_m_NV)
+    return 0.5 * divergence_NV.sum()

@@ -1,0 +1,138 @@
+"""Tiny random models of four architectures, with tokenizers of both kinds."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from transformers import (
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
+
+from calibrant.answers.prompts import QUERY
+from calibrant.models.local import LocalModel
+
+torch.set_num_threads(1)
+TEXT = [
+    QUERY,
+    "Question: What is the capital of France?\nAnswer: Paris",
+    "Choices:\nA. one\nB. two\nC. three\nD. four\nAnswer with the letter.",
+    "Answer briefly. The answer is 12. It is Monday. i ii no yes",
+] * 8
+TEMPLATE = (
+    "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}"
+    "{% if m['role'] == 'assistant' %}<|end|>{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+ARCHITECTURES = ("llama", "qwen", "mistral", "gpt_neox")
+
+
+def byte_level(chat: bool) -> PreTrainedTokenizerFast:
+    """Byte-level BPE, as GPT-2, Qwen and Llama 3 have."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    special = ["<|end|>", "<|user|>", "<|assistant|>"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=420,
+        special_tokens=special,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(TEXT, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token="<|end|>",
+        additional_special_tokens=special[1:],
+        chat_template=TEMPLATE if chat else None,
+    )
+
+
+def sentencepiece_like() -> PreTrainedTokenizerFast:
+    """BPE over U+2581 with byte fallback and a first token, as Llama 2 and Mistral have."""
+    tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")]
+    )
+    tokenizer.decoder = decoders.Sequence(
+        [
+            decoders.Replace("\u2581", " "),
+            decoders.ByteFallback(),
+            decoders.Fuse(),
+            decoders.Strip(" ", 1, 0),
+        ]
+    )
+    special = ["<unk>", "<s>", "</s>", *(f"<0x{i:02X}>" for i in range(256))]
+    trainer = trainers.BpeTrainer(vocab_size=480, special_tokens=special, show_progress=False)
+    words = [word for text in TEXT for word in text.replace(" ", " \u2581").split(" ")]
+    tokenizer.pre_tokenizer = None
+    tokenizer.train_from_iterator(words, trainer)
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")]
+    )
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
+    )
+
+
+def make(architecture: str, folder: Path) -> str:
+    """Write a tiny random model and return its folder."""
+    torch.manual_seed(0)
+    chat = architecture in ("qwen", "gpt_neox")
+    tokenizer = byte_level(chat) if architecture in ("qwen", "gpt_neox") else sentencepiece_like()
+    shape = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 256,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "initializer_range": 0.2,
+    }
+    grouped = {**shape, "num_key_value_heads": 2}
+    model = {
+        "llama": lambda: LlamaForCausalLM(LlamaConfig(**grouped)),
+        "qwen": lambda: Qwen2ForCausalLM(Qwen2Config(**grouped)),
+        "mistral": lambda: MistralForCausalLM(MistralConfig(**grouped, sliding_window=64)),
+        "gpt_neox": lambda: GPTNeoXForCausalLM(GPTNeoXConfig(**shape)),
+    }[architecture]()
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def model_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Architecture -> folder of a tiny random model."""
+    root = tmp_path_factory.mktemp("models")
+    return {name: make(name, root / name) for name in ARCHITECTURES}
+
+
+@pytest.fixture(scope="session", params=ARCHITECTURES)
+def tiny(request: pytest.FixtureRequest, model_folders: dict[str, str]) -> LocalModel:
+    """A tiny random model of each architecture."""
+    return LocalModel(model_folders[request.param])
+
+
+@pytest.fixture(scope="session")
+def llama(model_folders: dict[str, str]) -> LocalModel:
+    """A tiny random Llama."""
+    return LocalModel(model_folders["llama"])
