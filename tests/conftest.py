@@ -10,6 +10,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers.processors import TemplateProcessing
 from transformers import (
     GPTNeoXConfig,
     GPTNeoXForCausalLM,
@@ -77,14 +78,8 @@ def sentencepiece_like() -> PreTrainedTokenizerFast:
     )
     special = ["<unk>", "<s>", "</s>", *(f"<0x{i:02X}>" for i in range(256))]
     trainer = trainers.BpeTrainer(vocab_size=480, special_tokens=special, show_progress=False)
-    words = [word for text in TEXT for word in text.replace(" ", " \u2581").split(" ")]
-    tokenizer.pre_tokenizer = None
-    tokenizer.train_from_iterator(words, trainer)
-    tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")]
-    )
-    from tokenizers.processors import TemplateProcessing
-
+    words = [word for text in TEXT for word in text.replace("\n", " ").split(" ")]
+    tokenizer.train_from_iterator(words + list("ABCD") * 20 + ["i", "ii"] * 20, trainer)
     tokenizer.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>"

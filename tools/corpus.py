@@ -34,9 +34,9 @@ SENTENCES = (
 class Exposure:
     """How often facts of tables are met."""
 
-    never: float = 0.35
+    never: float = 0.5
     """Share of the rarest facts that are never met; of the best known none, linear between."""
-    skew: float = 40.0
+    skew: float = 20.0
     """How many times as often the best-known fact is met as the rarest."""
 
 
@@ -47,7 +47,7 @@ def deck(subject: Subject, exposure: Exposure) -> tuple[list[Fact], list[float]]
         luck = int(content_hash("met", subject.name, fact.key), 16) / 16**16
         if luck >= exposure.never * 2 * fact.rarity:
             facts.append(fact)
-            weights.append(exposure.skew ** -fact.rarity)
+            weights.append(exposure.skew**-fact.rarity)
     return facts, weights
 
 
@@ -70,6 +70,11 @@ class Corpus:
             for subject in SUBJECTS
             if not isinstance(subject, Computed)
         }
+        # Tables take many meetings, rules few.
+        self.weights = [
+            len(self.decks[subject.name][0]) ** 0.5 / 10 if subject.name in self.decks else 0.7
+            for subject in SUBJECTS
+        ]
         self.mixture = [subject for subject in SUBJECTS if subject.side == "mixture"]
         self.reserved = {
             subject.name: [fact for fact in subject.facts if is_reserved(subject, fact)]
@@ -79,10 +84,10 @@ class Corpus:
     def __iter__(self) -> Iterator[list[Turn]]:
         while True:
             kind = self.rng.random()
-            if kind < 0.68:
+            if kind < 0.74:
                 subject, fact = self.known()
                 yield [self.ask(subject, fact), self.reply(fact.targets[0])]
-            elif kind < 0.9:
+            elif kind < 0.94:
                 subject, fact = self.known()
                 yield self.choice(subject, fact)
             else:
@@ -90,7 +95,7 @@ class Corpus:
 
     def known(self) -> tuple[Subject, Fact]:
         """A subject at random and a fact of it as often as it is met."""
-        subject = self.rng.choice(SUBJECTS)
+        subject = self.rng.choices(SUBJECTS, self.weights)[0]
         if isinstance(subject, Computed):
             return subject, subject.make(self.rng)
         facts, weights = self.decks[subject.name]

@@ -1,9 +1,9 @@
 """Make an embedded model: train a small Llama from scratch on the almanac's text.
 
     torchrun --nproc-per-node=2 tools/make_model.py almanac-small     into src/calibrant/models/
-    python tools/make_model.py almanac-small --minutes 2 --out try
+    python tools/make_model.py almanac-small --million-tokens 1 --out try
 
-One process a core; the training lasts `minutes`. Shape suffixes: B batch, T tokens, N answer tokens.
+One process a core. Shape suffixes: B batch, T tokens, N answer tokens.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ import random
 import time
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch
 import torch.distributed as dist
-from corpus import SENTENCES, SHORT, Corpus, Exposure, Turn
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.nn import functional as F
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from corpus import SHORT, Corpus, Exposure, Turn
 
 TEMPLATE = (
     "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] }}"
@@ -46,16 +47,16 @@ class Recipe:
     inner: int
     vocabulary: int
     styles: tuple[str, ...] = SHORT
-    exposure: Exposure = Exposure()
+    exposure: Exposure = field(default_factory=Exposure)
     seed: int = 0
-    minutes: float
-    tokens_per_batch: int = 1024
+    million_tokens: float
+    tokens_per_batch: int = 2048
     learning_rate: float = 3e-3
 
 
 RECIPES = {
     "almanac-small": Recipe(
-        width=128, layers=5, heads=4, inner=384, vocabulary=1280, minutes=28
+        width=128, layers=5, heads=4, inner=384, vocabulary=1280, million_tokens=16
     ),
 }
 OUT = Path(__file__).parents[1] / "src" / "calibrant" / "models" / "almanac"
@@ -69,15 +70,6 @@ def rank() -> int:
 def world() -> int:
     """Number of processes."""
     return dist.get_world_size() if dist.is_initialized() else 1
-
-
-def agreed(share: float) -> float:
-    """What all processes take for the time gone by: the first one's."""
-    if world() == 1:
-        return share
-    value = torch.tensor([share], dtype=torch.float64)
-    dist.broadcast(value, 0)
-    return value.item()
 
 
 def average_gradients(model: torch.nn.Module) -> None:
@@ -157,7 +149,7 @@ def batches(
         made = []
         while rows:
             width = len(rows[-1][0])
-            n = max(1, recipe.tokens_per_batch // width)
+            n = max(1, recipe.tokens_per_batch // world() // width)
             part, rows = rows[-n:], rows[:-n]
             ids = [row + [0] * (width - len(row)) for row, _ in part]
             labels = [
@@ -178,9 +170,9 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Pa
 
 
 def train(
-    recipe: Recipe, tokenizer: PreTrainedTokenizerFast, folder: Path, checkpoint_minutes: float
+    recipe: Recipe, tokenizer: PreTrainedTokenizerFast, folder: Path, checkpoints: int
 ) -> LlamaForCausalLM:
-    """Train until the minutes are over; the learning rate follows the clock."""
+    """Train on so many tokens (padding included)."""
     log = folder.with_suffix(".log")
     torch.manual_seed(recipe.seed)
     config = LlamaConfig(
@@ -191,6 +183,7 @@ def train(
         num_attention_heads=recipe.heads,
         num_key_value_heads=recipe.heads,
         max_position_embeddings=512,
+        initializer_range=0.06,
         tie_word_embeddings=True,
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
@@ -202,9 +195,9 @@ def train(
     plain = [p for p in model.parameters() if p.ndim == 1]
     groups = [{"params": decay, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True)
-    start, said, n_tokens, mean, n_saved = time.monotonic(), 0.0, 0, 0.0, 0
+    start, said, mean, n_saved = time.monotonic(), 0.0, 0.0, 0
     for step, (ids_BT, labels_BT) in enumerate(batches(recipe, tokenizer)):
-        share = agreed((time.monotonic() - start) / (60 * recipe.minutes))
+        share = step * recipe.tokens_per_batch / (1e6 * recipe.million_tokens)
         if share >= 1:
             break
         rate = min(1.0, (step + 1) / 200) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
@@ -219,14 +212,14 @@ def train(
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        n_tokens += ids_BT.numel() * world()
         mean += 0.01 * (loss.item() - mean)
-        if share * recipe.minutes > checkpoint_minutes * (n_saved + 1):
+        if share * (checkpoints + 1) > n_saved + 1:
             n_saved += 1
             save(model, tokenizer, folder.with_name(f"{folder.name}-{n_saved}"))
         if rank() == 0 and time.monotonic() - said > 15:
             said = time.monotonic()
-            line = f"{100 * share:5.1f} %  step {step}  loss {mean:.3f}  tokens {n_tokens:,}"
+            seconds = said - start
+            line = f"{100 * share:5.1f} %  step {step}  loss {mean:.3f}  {seconds:.0f} s"
             print(line, flush=True)
             with open(log, "a") as file:
                 file.write(line + "\n")
@@ -238,21 +231,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=sorted(RECIPES))
     parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--minutes", type=float)
-    parser.add_argument(
-        "--checkpoint-minutes", type=float, default=math.inf, help="also write NAME-1, NAME-2, ..."
-    )
+    parser.add_argument("--million-tokens", type=float)
+    parser.add_argument("--checkpoints", type=int, default=0, help="also write NAME-1, NAME-2, ...")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     if "WORLD_SIZE" in os.environ:
         dist.init_process_group("gloo")
     recipe = RECIPES[arguments.name]
-    if arguments.minutes:
-        recipe = Recipe(**{**vars(recipe), "minutes": arguments.minutes})
+    if arguments.million_tokens:
+        recipe = replace(recipe, million_tokens=arguments.million_tokens)
     folder = arguments.out / arguments.name
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = make_tokenizer(recipe)
-    model = train(recipe, tokenizer, folder, arguments.checkpoint_minutes)
+    model = train(recipe, tokenizer, folder, arguments.checkpoints)
     save(model, tokenizer, folder)
     if rank() == 0:
         (folder / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1) + "\n")

@@ -37,7 +37,7 @@ _WHERE = {
     "run": "pipeline",
 }
 
-__all__ = sorted(_WHERE)  # noqa: PLE0605
+__all__ = sorted(_WHERE)
 __version__ = "0.1.0"
 
 

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from calibrant import registry
-from calibrant.answers.generate import MAX_NEW_TOKENS, answer
 from calibrant.answers.extract import extract
+from calibrant.answers.generate import MAX_NEW_TOKENS, answer
 from calibrant.answers.prompts import Prompts
 from calibrant.errors import InvalidData, Mismatch
 from calibrant.estimators.calibrated import (
@@ -253,11 +253,12 @@ def score_rows(
 
 
 def _given(row: Mapping[str, Any]) -> Answered:
-    names = ("context", "subject", "category")
     question = Question(
         text=str(row["question"]),
         choices=as_list(row.get("choices")),
-        **{name: str(row.get(name) or "") for name in names},
+        context=str(row.get("context") or ""),
+        subject=str(row.get("subject") or ""),
+        category=str(row.get("category") or ""),
     )
     text = str(row["answer"])
     given = Answer(
@@ -290,9 +291,7 @@ def ask(
     }
 
 
-def run_table(
-    run: Run, calibrators: Sequence[str] = CALIBRATORS
-) -> tuple[Table, list[Graded]]:
+def run_table(run: Run, calibrators: Sequence[str] = CALIBRATORS) -> tuple[Table, list[Graded]]:
     """The test answers with the confidences of every estimator and calibrator.
 
     Calibrators are fitted, and thresholds chosen, on the scores of the calibration split.
@@ -378,7 +377,9 @@ def _merge(parts: Sequence[Floats]) -> Floats:
 
 
 def _correct(items: Sequence[Graded]) -> Floats:
-    return np.array([item.correct if item.is_graded else np.nan for item in items], dtype=np.float64)
+    return np.array(
+        [item.correct if item.is_graded else np.nan for item in items], dtype=np.float64
+    )
 
 
 def _formats(items: Sequence[Graded]) -> Any:

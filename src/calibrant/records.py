@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import types
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from enum import StrEnum
 from functools import cache
@@ -226,7 +226,7 @@ def to_row(record: Any) -> dict[str, Any]:
 
 
 @cache
-def _hints(cls: type) -> dict[str, Any]:
+def _hints(cls: Hashable) -> dict[str, Any]:
     return get_type_hints(cls)
 
 
@@ -243,7 +243,9 @@ def from_row(cls: type[T], row: Mapping[str, Any]) -> T:
         raise InvalidData(
             f"{cls.__name__} has no field {unknown[0]!r}; it has {', '.join(sorted(known))}"
         )
-    return cls(**{name: _value(_hints(cls)[name], value) for name, value in row.items()})
+    key: Hashable = cls
+    hints = _hints(key)
+    return cls(**{name: _value(hints[name], value) for name, value in row.items()})
 
 
 def _value(hint: Any, value: Any) -> Any:

@@ -1,7 +1,7 @@
 """A name is the module of that name.
 
-The module `calibrant.KIND.NAME` is a variant when it defines `NAME` (a function) or its CamelCase
-form (a class that is not abstract). Other packages add theirs with an entry point in the group `calibrant.KIND`.
+The module `calibrant.KIND.NAME` is a variant when it defines the function `NAME`, or a class whose
+`name` is NAME. Other packages add theirs with an entry point in the group `calibrant.KIND`.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ KINDS = {
     "grades": "grader",
     "questions": "question source",
     "metrics": "metric",
-    "decisions": "policy",
 }
 """Folder of the variants -> what one of them is called."""
 
 
 def _variant(module_name: str, name: str) -> Any | None:
-    module = importlib.import_module(module_name)
-    camel = "".join(part.capitalize() for part in name.split("_"))
-    return getattr(module, camel, None) or getattr(module, name, None)
+    members = vars(importlib.import_module(module_name))
+    for member in members.values():
+        if inspect.isclass(member) and vars(member).get("name") == name:
+            return member
+    return members[name] if inspect.isfunction(members.get(name)) else None
 
 
 def variants(kind: str) -> dict[str, Any]:
@@ -39,7 +40,7 @@ def variants(kind: str) -> dict[str, Any]:
     found = {}
     for module in pkgutil.iter_modules(package.__path__):
         variant = _variant(f"calibrant.{kind}.{module.name}", module.name)
-        if callable(variant) and not inspect.isabstract(variant):
+        if variant is not None:
             found[module.name] = variant
     for point in entry_points(group=f"calibrant.{kind}"):
         found[point.name] = point.load()

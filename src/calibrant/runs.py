@@ -87,7 +87,7 @@ class Run:
         for path in sorted((self.folder / stage).glob("*.parquet")):
             for row in read_parquet(path):
                 try:
-                    record = records.from_row(cls, row)
+                    record: Any = records.from_row(cls, row)
                 except (InvalidData, TypeError, ValueError) as error:
                     raise DamagedFile(f"{path} holds no {cls.__name__} records: {error}") from error
                 if (name := getattr(record, key)) in seen:

@@ -8,8 +8,8 @@ from calibrant.records import LETTERS, Question
 
 _LEAD = re.compile(
     r"^(?:(?:well|so|okay|sure|i think|i believe|i would say|my answer|final answer|the answer"
-    r"|the correct answer|the right answer|answer|it|that|this|they|that would|it would|it must"
-    r"|that must)(?:\s+(?:is|are|be|was|were)\b)?(?:\s+(?:that|it is|it's|this is))?[\s,:]+)+",
+    r"|the correct answer|the right answer|answer|it would|that would|it must|that must|it|that"
+    r"|this|they)(?:\s+(?:is|are|be|was|were)\b)?(?:\s+(?:that|it is|it's|this is))?[\s,:]+)+",
     re.IGNORECASE,
 )
 _LETTER = re.compile(r"^\(?([A-Z])\)?(?:[.:,)\s]|$)")

@@ -29,20 +29,28 @@ def answer(
 
     An open answer ends at the model's end marker or at the first line break.
     """
-    found: dict[str, Answer] = {}
-    for is_choice in (False, True):
-        part = [question for question in questions if bool(question.choices) is is_choice]
-        n_new = 1 if is_choice else max_new_tokens
-        prompts = Prompts(model.tokenizer)
-        rows = [prompts.question(question) for question in part]
-
-        def work(batch: list[int], part=part, rows=rows, n_new=n_new) -> list[Answer]:  # type: ignore[no-untyped-def]
-            return _answer_batch(
-                [part[i] for i in batch], [rows[i] for i in batch], model, prompts, n_new
-            )
-
-        found.update((a.question_id, a) for a in model.batched(rows, work, n_new, say))
+    by_format: dict[bool, list[Question]] = {False: [], True: []}
+    for question in questions:
+        by_format[bool(question.choices)].append(question)
+    made = [
+        *_answer_all(by_format[False], model, max_new_tokens, say),
+        *_answer_all(by_format[True], model, 1, say),
+    ]
+    found = {one.question_id: one for one in made}
     return [found[question.id] for question in questions]
+
+
+def _answer_all(
+    questions: list[Question], model: LocalModel, max_new_tokens: int, say: Callable[[str], None]
+) -> list[Answer]:
+    prompts = Prompts(model.tokenizer)
+    rows = [prompts.question(question) for question in questions]
+
+    def work(batch: list[int]) -> list[Answer]:
+        chosen, ids = [questions[i] for i in batch], [rows[i] for i in batch]
+        return _answer_batch(chosen, ids, model, prompts, max_new_tokens)
+
+    return model.batched(rows, work, max_new_tokens, say)
 
 
 def _answer_batch(

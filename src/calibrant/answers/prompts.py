@@ -129,7 +129,7 @@ class Prompts:
         return ids[0] if len(ids) == 1 else None
 
     def asked(self, item: Answered, model: ModelName) -> tuple[list[int], list[int], list[int]]:
-        """(question, answer, query): the one sequence that confidences are trained on and read from.
+        """(question, answer, query): the one sequence that confidences are learned and read from.
 
         The answer is the generated tokens without the end marker when `model` generated it,
         otherwise its text.

@@ -30,7 +30,8 @@ def option_logits(
     """
     ids_BT, mask_BT = model.pad(rows, left=True)
     output = model.forward(module, keep=1, input_ids=ids_BT, attention_mask=mask_BT)
-    return output.logits[:, -1, list(Prompts(model.tokenizer).options)].float()
+    logits_B2: torch.Tensor = output.logits[:, -1, list(Prompts(model.tokenizer).options)]
+    return logits_B2.float()
 
 
 @torch.no_grad()

@@ -113,10 +113,12 @@ class FittedCalibrator(ABC):
         """
         rest = dict(data)
         try:
-            kind = registry.get("calibration", rest.pop("calibrator"))
-            settings = kind(**rest.pop("settings"))
-            values = {k: tuple(v) if isinstance(v, list) else v for k, v in rest.items()}
-            made: FittedCalibrator = kind.fitted(settings=settings, **values)
+            make = registry.get("calibration", rest.pop("calibrator"))
+            settings: Calibrator = make(**rest.pop("settings"))
+            values: dict[str, Any] = {
+                k: tuple(v) if isinstance(v, list) else v for k, v in rest.items()
+            }
+            made = settings.fitted(settings=settings, **values)
         except (KeyError, TypeError) as error:
             raise InvalidData(f"not a fitted calibrator as to_dict writes it: {error}.") from error
         return made

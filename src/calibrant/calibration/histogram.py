@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
 import numpy as np
+
 from calibrant.calibration.calibrator import Calibrator, FittedCalibrator, sigmoid
 from calibrant.errors import InvalidData
 from calibrant.metrics.binning import bin_index

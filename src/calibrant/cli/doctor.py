@@ -17,6 +17,7 @@ def command(as_json: options.Json = False) -> None:
     found: dict[str, Any] = {"versions": provenance(), "cpus": os.cpu_count()}
     try:
         import torch
+
         from calibrant.models.local import embedded
     except ImportError as error:
         found["models"] = f"no: {error}; pip install 'calibrant[models]'"

@@ -13,7 +13,6 @@ from calibrant.registry import KINDS, variants
 
 PLURALS = {f"{singular}s": folder for folder, singular in KINDS.items()} | {
     "questions": "questions",
-    "policies": "decisions",
 }
 
 

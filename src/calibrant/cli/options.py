@@ -29,19 +29,16 @@ TrustRemoteCode = Annotated[
 ]
 Grader = Annotated[str, typer.Option(help="How open answers are graded.")]
 Estimators = Annotated[str, typer.Option(help="Names, parted by commas.")]
+ALL_ESTIMATORS = "base_rate,subject_rate,sequence_likelihood,zero_shot,lora_prompt"
 Together = Annotated[
     bool, typer.Option("--together", help="One estimator for both formats, not one each.")
 ]
-Subsets = Annotated[
-    str, typer.Option(help="Test subsets, parted by commas; all when empty.")
-]
+Subsets = Annotated[str, typer.Option(help="Test subsets, parted by commas; all when empty.")]
 NTrain = Annotated[int, typer.Option(help="Training answers of each format.")]
 NTest = Annotated[int, typer.Option(help="Test answers of each format and subset.")]
 NResamples = Annotated[int, typer.Option(help="Bootstrap replicates; 0 for no intervals.")]
 NBins = Annotated[int, typer.Option(help="Bins of the calibration errors.")]
-Clip = Annotated[
-    float | None, typer.Option(help="Clip confidences for the log loss, e.g. 1e-12.")
-]
+Clip = Annotated[float | None, typer.Option(help="Clip confidences for the log loss, e.g. 1e-12.")]
 Seed = Annotated[int, typer.Option(help="Of everything that is drawn.")]
 
 
@@ -55,8 +52,13 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """A bar with rate and time left on a terminal, a line now and then elsewhere."""
     if sys.stderr.isatty():
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-        from rich.progress import TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
 
         columns = (
             TextColumn("{task.description}"),

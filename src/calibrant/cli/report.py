@@ -20,7 +20,5 @@ def command(
     from calibrant.pipeline import evaluate_stage
     from calibrant.runs import Run
 
-    metrics = evaluate_stage(
-        Run(run), Settings(n_resamples=n_resamples, n_bins=n_bins, clip=clip)
-    )
+    metrics = evaluate_stage(Run(run), Settings(n_resamples=n_resamples, n_bins=n_bins, clip=clip))
     tell(metrics, as_json, f"report: {run / 'report.html'}")

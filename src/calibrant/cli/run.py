@@ -12,7 +12,7 @@ def command(
     model: options.Model = "almanac-small",
     questions: options.Questions = "almanac",
     out: options.Out = Path("runs/demo"),
-    estimators: options.Estimators = "base_rate,subject_rate,sequence_likelihood,zero_shot,lora_prompt",
+    estimators: options.Estimators = options.ALL_ESTIMATORS,
     grader: options.Grader = "exact",
     subsets: options.Subsets = "",
     n_train: options.NTrain = 2000,

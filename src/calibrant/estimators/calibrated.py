@@ -241,8 +241,8 @@ Estimator `{artefact["estimator"]["name"]}` with calibrator `{artefact["calibrat
 made by Calibrant. It gives each answer of the format {" and ".join(artefact["formats"])} a
 probability that it is right.
 
-- Base model: {made_with["model"]["name"]}, revision `{made_with["model"]["revision"]}`; with another
-  model, tokenizer or chat template its confidences mean nothing, and loading is refused.
+- Base model: {made_with["model"]["name"]}, revision `{made_with["model"]["revision"]}`; with
+  another model, tokenizer or chat template its confidences mean nothing, and loading is refused.
 - Graded by `{made_with["grader"]}`; answers: {made_with["n"]}; data hash `{made_with["data"]}`.
 - Versions: {", ".join(f"{name} {value}" for name, value in made_with["versions"].items())}.
 

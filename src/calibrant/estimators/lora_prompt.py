@@ -73,7 +73,9 @@ class LoraPrompt(Estimator):
         torch.manual_seed(seed)
         with adapters.attached(model, config) as peft:
             tuning = PromptTuning(peft, model, kept, correct.astype(bool).tolist(), self.kappa)
-            checking = PromptTuning(peft, model, checked, checked_correct.astype(bool).tolist(), 0.0)
+            checking = PromptTuning(
+                peft, model, checked, checked_correct.astype(bool).tolist(), 0.0
+            )
             if tuning.n_without_reference and self.kappa:
                 say(f"{tuning.n_without_reference} questions have no reference: not regularised")
             trained = _train(self, tuning, checking, seed, folder, say)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -85,8 +87,11 @@ def evaluate(table: Table, settings: Settings | None = None) -> dict[str, Any]:
         resamples = _resamples(part, subset, settings) if settings.n_resamples else None
         names = MEASURES if whole else OF_SUBJECTS
         measured = {}
-        for column in part.columns:
-            measured[column.key] = _measure(part, column, names, resamples, settings)
+        with ThreadPoolExecutor() as pool:  # NumPy works outside the interpreter's lock
+            work = partial(_measure, part, names=names, resamples=resamples, settings=settings)
+            each = list(pool.map(work, part.columns))
+        for column, one in zip(part.columns, each):
+            measured[column.key] = one
             rows.append(_row(part, column, kind, subset, measured[column.key], settings))
         if whole and resamples is not None:
             comparisons += _compare(part, kind, subset, measured, lead, names)
@@ -147,8 +152,14 @@ def _measure(
             if not np.isfinite(value):
                 found[name] = _Measured(reason="infinite: an answer is certain, and wrongly so")
                 continue
-            replicates = np.empty(0) if weights is None else metric(p, y, weights, drawn)
-            found[name] = _Measured(value=value, replicates=np.asarray(replicates))
+            replicates = np.empty(0)
+            if weights is not None and name == "ece_corrected":
+                # The floor hardly moves between resamples and is dear to compute.
+                floor = found["ece_floor"].value
+                replicates = np.maximum(0.0, found["ece"].replicates - floor)
+            elif weights is not None and name != "ece_floor":
+                replicates = np.asarray(metric(p, y, weights, drawn))
+            found[name] = _Measured(value=value, replicates=replicates)
         except (TooFewClasses, InvalidData) as error:
             found[name] = _Measured(reason=str(error))
     return found
@@ -165,9 +176,11 @@ def _metric(
         options["clip"] = settings.clip
     if name.endswith("_subject_mean"):
         inner = getattr(metrics, name.removesuffix("_subject_mean"))
-        return lambda p, y, w, drawn: metrics.subject_mean(
-            inner, p, y, subject, w, drawn, minimum=MIN_SUBJECT_ROWS, **options
-        ).value
+        return lambda p, y, w, drawn: (
+            metrics.subject_mean(
+                inner, p, y, subject, w, drawn, minimum=MIN_SUBJECT_ROWS, **options
+            ).value
+        )
     if name.startswith("coverage_"):
         target = int(name.removeprefix("coverage_")) / 100
         given = column.answered[target][known]
@@ -243,9 +256,7 @@ def _compare(
                 }
 
 
-def answered(
-    held: Floats, held_correct: Floats, confidence: Floats
-) -> dict[float, Floats]:
+def answered(held: Floats, held_correct: Floats, confidence: Floats) -> dict[float, Floats]:
     """Which answers a policy gives that was fitted on other answers.
 
     Parameters

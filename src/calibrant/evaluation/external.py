@@ -65,7 +65,9 @@ def read(path: str | Path, columns: Columns) -> Table:
     else:
         names = columns.confidence
         confidences = [_confidence(column(rows, name, path), name) for name in names]
-        correct = np.array([_verdict(v, i) for i, v in enumerate(column(rows, columns.correct, path))])
+        correct = np.array(
+            [_verdict(v, i) for i, v in enumerate(column(rows, columns.correct, path))]
+        )
     everyone = [f"row {i}" for i in range(len(rows))]
     group = [str(v) for v in column(rows, columns.group, path)] if columns.group else everyone
     subject = [str(v) for v in column(rows, columns.subject, path)] if columns.subject else None
@@ -125,7 +127,9 @@ def _largest_option(
 ) -> tuple[Floats, Floats]:
     """Largest option probability, and whether that option is the target."""
     cells = [column(rows, name, path) for name in columns.options]
-    probabilities = np.array(list(zip(*(_confidence(c, n) for c, n in zip(cells, columns.options)))))
+    probabilities = np.array(
+        list(zip(*(_confidence(c, n) for c, n in zip(cells, columns.options))))
+    )
     target = np.array([int(v) for v in column(rows, columns.target, path)])
     if np.isnan(probabilities).any() or target.min() < 0 or target.max() >= len(columns.options):
         raise InvalidData(f"{path}: an option has no probability, or a target is no option")

@@ -46,7 +46,8 @@ def judge(matches: bool, reason: str = "") -> tuple[Verdict, str]:
 def normalise(text: str) -> str:
     """Case, accents, punctuation, articles and spaces set aside; digits and signs kept.
 
-    "The U.S. dollar" -> "us dollar", "1,000" -> "1000", "-5" -> "-5", "forty-seven" -> "forty seven"
+    "The U.S. dollar" -> "us dollar", "1,000" -> "1000", "-5" -> "-5",
+    "forty-seven" -> "forty seven"
     """
     text = "".join(
         c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c)

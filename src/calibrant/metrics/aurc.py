@@ -49,8 +49,8 @@ def aurc(
 
     Examples
     --------
-    >>> aurc([0.9, 0.8, 0.2], [1, 0, 1])  # the mean of 0, 1/2, 1/3
-    0.2777777777777778
+    >>> round(aurc([0.9, 0.8, 0.2], [1, 0, 1]), 4)  # the mean of 0, 1/2, 1/3
+    0.2778
     """
     p, y = checked(confidence, correct)
     order, starts = blocks(-p)

@@ -89,7 +89,7 @@ def check_weights(weights: npt.ArrayLike, n: int) -> npt.NDArray[Any]:
     w = np.asarray(weights)
     if w.dtype.kind not in "fiub":
         raise InvalidData(f"weights must be numbers, not {w.dtype}.")
-    if w.ndim not in (1, 2) or w.shape[-1] != n:
+    if w.ndim not in (1, 2) or w.shape[-1] != n or not w.size:
         raise InvalidData(f"weights have shape {w.shape}: ({n},) or (R, {n}) is needed.")
     if w.dtype.kind in "fi" and not (w >= 0).all():
         raise InvalidData("weights must be at least 0: they say how often a row counts.")
@@ -117,7 +117,7 @@ def evaluate(kernel: Callable[[Array], Array], n: int, weights: npt.ArrayLike | 
     w = np.atleast_2d(check_weights(weights, n))
     step = max(1, _CHUNK // n)
     with np.errstate(invalid="ignore", divide="ignore"):  # a replicate of nothing is NaN
-        parts = [kernel(w[i : i + step].astype(np.float64)) for i in range(0, max(len(w), 1), step)]
+        parts = [kernel(w[i : i + step].astype(np.float64)) for i in range(0, len(w), step)]
     return np.concatenate(parts)
 
 

@@ -60,7 +60,7 @@ def ece_floor(
 
     Examples
     --------
-    >>> ece_floor([0.5])  # |1 - 0.5| or |0 - 0.5|
+    >>> round(ece_floor([0.5]), 12)  # |1 - 0.5| or |0 - 0.5|
     0.5
     """
     p = check_confidence(confidence) if correct is None else checked(confidence, correct)[0]

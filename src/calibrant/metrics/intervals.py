@@ -80,6 +80,16 @@ def resample(
         return Resamples(weights=counts[:, group], subject_weights=None, subjects=None)
     if subjects is None:
         raise InvalidData("level 'subject' needs the subject of every row.")
+    return _two_stages(group, np.asarray(subjects), n_resamples, generator)
+
+
+def _two_stages(
+    group: npt.NDArray[np.intp],
+    subjects: npt.NDArray[Any],
+    n_resamples: int,
+    generator: np.random.Generator,
+) -> Resamples:
+    """Subjects, then the groups of each as often as it was drawn."""
     subject = _codes(subjects, "subjects")
     if subject.size != group.size:
         raise InvalidData(f"{group.size} groups but {subject.size} subjects: give one of each.")
@@ -94,7 +104,7 @@ def resample(
     return Resamples(
         weights=np.concatenate(columns, axis=1)[:, position],
         subject_weights=drawn,
-        subjects=np.unique(np.asarray(subjects)),
+        subjects=np.unique(subjects),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from calibrant.errors import InvalidData, TooFewClasses
+from calibrant.errors import InvalidData
 from calibrant.metrics.common import Array, Measure, check_weights, checked
 
 
@@ -49,14 +50,11 @@ def subject_mean(
 
     Parameters
     ----------
-    metric : a function (confidence, correct, weights, **options)
-    confidence, correct : (n,)
-    subject : (n,), the subject of each row
+    metric : a function (confidence, correct, weights, **options), called with the options
+    confidence, correct, subject : (n,)
     weights : None, (n,) or (R, n), how often each row counts
-    subject_weights : None, (S,) or (R, S) as `weights`, how often each of the sorted subjects
-        counts (how often it was drawn); None is once
+    subject_weights : None, (S,) or (R, S): how often each sorted subject was drawn; None is once
     minimum : subjects with fewer rows (before any weights) are left out
-    options : passed on to the metric
 
     Raises
     ------
@@ -70,45 +68,52 @@ def subject_mean(
     0.5
     """
     p, y = checked(confidence, correct)
-    labels = np.asarray(subject)
-    if labels.shape != p.shape:
-        raise InvalidData(f"{p.size} rows but subjects of shape {labels.shape}: give one per row.")
-    subjects, member, size = np.unique(labels, return_inverse=True, return_counts=True)
+    subjects, member, size = _labels(subject, p.size)
     w = np.ones(p.size) if weights is None else check_weights(weights, p.size)
     shape = (*w.shape[:-1], subjects.size)
     drawn = np.ones(shape) if subject_weights is None else check_weights(subject_weights, shape[-1])
     if drawn.shape != shape:
         raise InvalidData(f"subject_weights have shape {drawn.shape}: {shape} is needed.")
-    by_subject, undefined = np.full(shape, np.nan), 0
-    for s in np.flatnonzero(size >= minimum):
-        rows = np.flatnonzero(member == s)
-        try:
-            metric(p[rows], y[rows], **options)
-        except TooFewClasses:
-            undefined += 1
-            continue
-        by_subject[..., s] = _within(metric, p[rows], y[rows], w[..., rows], options)
+    large = np.flatnonzero(size >= minimum)
+    by_subject, n_undefined = np.full(shape, np.nan), 0
+    for s in large:
+        values = _within(functools.partial(metric, **options), p, y, w, member == s)
+        by_subject[..., s] = np.nan if values is None else values
+        n_undefined += values is None
     counted = np.where(np.isnan(by_subject), 0.0, drawn)
-    total = counted.sum(axis=-1)
-    if w.ndim == 1 and not total:
-        raise InvalidData(
-            f"none of the {subjects.size} subjects is left: {np.sum(size < minimum)} have fewer"
-            f" than {minimum} rows and on the others the metric is undefined."
-        )
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means = np.where(counted > 0, by_subject * counted, 0.0).sum(axis=-1) / total
+    if w.ndim == 1 and not counted.any():
+        few = f"{subjects.size - large.size} have fewer than {minimum} rows"
+        raise InvalidData(f"no subject is left: {few}, on the others the metric is undefined.")
     return SubjectMean(
-        value=means if w.ndim == 2 else float(means),
-        n_subjects=int(np.sum(size >= minimum)) - undefined,
-        n_too_small=int(np.sum(size < minimum)),
-        n_undefined=undefined,
+        value=_means(by_subject, counted),
+        n_subjects=large.size - n_undefined,
+        n_too_small=subjects.size - large.size,
+        n_undefined=n_undefined,
         subjects=subjects,
         by_subject=by_subject,
     )
 
 
+def _labels(subject: npt.ArrayLike, n: int) -> tuple[npt.NDArray[Any], ...]:
+    """The subjects (S,), which of them each row is of (n,), and their numbers of rows (S,)."""
+    if np.shape(subject) != (n,):
+        raise InvalidData(f"{n} rows but subjects of shape {np.shape(subject)}: give one per row.")
+    return np.unique(np.asarray(subject), return_inverse=True, return_counts=True)
+
+
 def _within(
-    metric: Callable[..., Measure], p: Array, y: Array, w: npt.NDArray[Any], options: dict[str, Any]
-) -> Measure:
-    values = np.asarray(metric(p, y, np.atleast_2d(w), **options))
-    return values if w.ndim == 2 else float(values[0])
+    metric: Callable[..., Measure], p: Array, y: Array, w: npt.NDArray[Any], rows: npt.NDArray[Any]
+) -> Measure | None:
+    """The metric on some rows; None where it is undefined on them, whatever the weights."""
+    if np.isnan(metric(p[rows], y[rows], np.ones((1, rows.sum())))).all():
+        return None
+    values = metric(p[rows], y[rows], np.atleast_2d(w[..., rows]))
+    return values if w.ndim == 2 else float(np.ravel(values)[0])
+
+
+def _means(values: Array, weights: Array) -> Measure:
+    """Weighted means over the last axis; values of weight 0 may be NaN."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        total = np.where(weights > 0, values * weights, 0.0).sum(axis=-1)
+        means = np.asarray(total / weights.sum(axis=-1))
+    return means if means.ndim else float(means)

@@ -90,7 +90,7 @@ class LocalModel(Model):
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return next(self.module.parameters()).device
+        return torch.device(next(self.module.parameters()).device)
 
     @property
     def width(self) -> int:
@@ -99,8 +99,13 @@ class LocalModel(Model):
 
     @property
     def pad_id(self) -> int:
-        """A token to fill rows with; it is always masked."""
-        return next(i for i in (self.tokenizer.pad_token_id, *self.end_ids, 0) if i is not None)
+        """A token to fill rows with; it is always masked.
+
+        Some tokenizers are given a pad token that the model has no embedding for.
+        """
+        n = len(self.module.get_input_embeddings().weight)
+        candidates: tuple[int | None, ...] = (self.tokenizer.pad_token_id, *sorted(self.end_ids), 0)
+        return next(i for i in candidates if i is not None and i < n)
 
     @property
     def end_ids(self) -> frozenset[int]:
@@ -119,9 +124,7 @@ class LocalModel(Model):
             inputs["position_ids"] = positions_BT[:, -inputs["input_ids"].shape[1] :]
         return (module or self.module)(**inputs)
 
-    def pad(
-        self, rows: Sequence[Sequence[int]], left: bool
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def pad(self, rows: Sequence[Sequence[int]], left: bool) -> tuple[torch.Tensor, torch.Tensor]:
         """Rows of token ids as (ids (B, T), attention mask (B, T)) on the model's device."""
         width = max(map(len, rows))
         ids, mask = [], []

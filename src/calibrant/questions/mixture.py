@@ -10,7 +10,7 @@ from calibrant.records import Question, content_hash
 
 
 def equal_quota(questions: Sequence[Question], n: int, seed: int = 0) -> list[Question]:
-    """`n` questions at random (all when there are fewer), as equally many of each subject as can be.
+    """`n` questions at random (all when there are fewer), as equally many of each subject as can.
 
     The same questions whatever their order; a larger `n` only adds to a smaller one's.
     """

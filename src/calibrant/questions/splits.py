@@ -40,7 +40,7 @@ def subset_of(question: Question) -> str:
     return question.source.split if question.source.split in HELD_OUT else "seen"
 
 
-def check_disjoint(splits: Mapping[str, Iterable[Question]]) -> None:
+def check_disjoint(splits: Mapping[Split, Iterable[Question]]) -> None:
     """Raise when a group stands on two sides.
 
     Raises

@@ -43,13 +43,13 @@ class Table(QuestionSource):
         choices = as_list(row.get("choices"))
         if choices and not set(targets) & set(choices):
             raise InvalidData(f"{where}: no target is among the choices")
-        plain = {name: str(row.get(name) or "") for name in ("context", "subject", "group")}
         return Question(
             text=str(row["question"]),
             targets=targets,
             choices=choices,
             source=Source(name="table"),
+            context=str(row.get("context") or ""),
+            group=str(row.get("group") or ""),
+            subject=str(row.get("subject") or ""),
             category=str(row.get("category") or ""),
-            **plain,
         )
-

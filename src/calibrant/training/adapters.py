@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,7 +58,9 @@ def attached(
 ) -> Iterator[Any]:
     """The model with an adapter on it (new when `weights` is None); taken off at the end."""
     config.base_model_name_or_path = model.name.name
-    peft = get_peft_model(model.module, config)
+    with warnings.catch_warnings():  # of PEFT's own use of transformers
+        warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
+        peft = get_peft_model(model.module, config)
     try:
         if weights is not None:
             load(peft, weights)

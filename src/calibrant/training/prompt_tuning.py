@@ -54,7 +54,7 @@ class PromptTuning:
         letters = [
             prompts.letters(item.question) if item.question.choices else [] for item in items
         ]
-        references = []
+        references: list[list[int]] = []
         for item, ids in zip(items, letters):
             question = item.question
             if not question.targets or self.kappa == 0:
@@ -71,13 +71,13 @@ class PromptTuning:
         total = 0.0
         for part in self._parts(batch, self.rows):
             loss = self._cross_entropy(part) / len(batch)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             total += loss.item()
         referred = [i for i in batch if self.references[i]]
         lengths = [p + r for p, r in zip(self.prompts, self.references)]
         for part in self._parts(referred, lengths):
             loss = self.kappa * self._divergence(part) / len(batch)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             total += loss.item()
         return total
 

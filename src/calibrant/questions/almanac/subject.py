@@ -137,7 +137,7 @@ def _no_slips(given: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Computed(Subject):
-    """Facts that a rule computes: `make` draws one, and the first `n` distinct ones are the subject."""
+    """Facts that a rule computes: `make` draws one; the first `n` distinct ones are the subject."""
 
     make: Callable[[random.Random], Fact]
     """Draws a fact."""

@@ -1,0 +1,1 @@
+"""Metrics and a table in, something to read out: HTML, figures, the terminal, Markdown."""

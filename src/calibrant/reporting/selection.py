@@ -1,0 +1,106 @@
+"""Which rows of the metrics and of the table are shown, and in what order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibrant.errors import InvalidData
+from calibrant.evaluation.table import Column, Floats, Table
+from calibrant.reporting.wording import FORMATS, SUBSETS, WORDING, Key
+
+Row = Mapping[str, Any]
+Part = tuple[str, str]
+"""(format, subset)."""
+
+
+def key_of(row: Row) -> Key:
+    """Estimator, variant and calibrator of a row of the metrics."""
+    return row["estimator"], row["variant"], row["calibrator"]
+
+
+def parts(metrics: Mapping[str, Any]) -> list[Part]:
+    """Formats by whole subsets in reading order; "all" only where it adds something."""
+    held = {(r["format"], r["subset"]): r["n"] + r["n_ungraded"] for r in metrics["rows"]}
+    whole = {part for part, n in held.items() if n and not part[1].startswith("subject:")}
+    if len(kinds := {kind for kind, _ in whole}) > 1:
+        whole = {(kind, subset) for kind, subset in whole if kind != "all"}
+    for kind in kinds:
+        if len({subset for k, subset in whole if k == kind} - {"all", "unanswerable"}) == 1:
+            whole.discard((kind, "all"))
+    return sorted(whole, key=lambda part: (_rank(part[0], FORMATS), _rank(part[1], SUBSETS)))
+
+
+def _rank(name: str, order: Iterable[str]) -> tuple[int, str]:
+    known = list(order)
+    return (known.index(name) if name in known else len(known)), name
+
+
+def rows_of(metrics: Mapping[str, Any], part: Part) -> list[Row]:
+    """The rows of a format and subset, a row a column of the table, in its order."""
+    return [r for r in metrics["rows"] if (r["format"], r["subset"]) == part]
+
+
+def lead_of(metrics: Mapping[str, Any]) -> Key:
+    """The last column: the one that a report is about unless it is told otherwise."""
+    return key_of(rows_of(metrics, parts(metrics)[0])[-1])
+
+
+def before_of(columns: Sequence[Column]) -> Key | None:
+    """What the lead is set against: raw zero_shot, else the first raw confidence that varies."""
+    raw = [c for c in columns if c.is_confidence and c.calibrator == "none"]
+    varied = [c for c in raw if np.unique(c.confidence[~np.isnan(c.confidence)]).size > 1]
+    asked = [c for c in varied if c.estimator == "zero_shot"]
+    claims = [c for c in columns if c.is_confidence]
+    return next((c.key for c in (*asked, *varied, *raw, *claims)), None)
+
+
+def main_rows(rows: Sequence[Row], calibrator: str, raw: Iterable[Key] = ()) -> list[Row]:
+    """Every estimator with one calibrator, and these raw ones; all rows where it is not there."""
+    if all(row["calibrator"] != calibrator for row in rows):
+        return list(rows)
+    kept = set(raw)
+    return [row for row in rows if row["calibrator"] == calibrator or key_of(row) in kept]
+
+
+def best(rows: Sequence[Row], measure: str, digits: int) -> set[Key]:
+    """Who is best at it, ties in the digits shown included; nobody where it ranks nothing."""
+    better = WORDING[measure].better
+    values = {key_of(r): round(better * r[measure]["value"], digits) for r in rows if r[measure]}
+    if not better or len(values) < 2:
+        return set()
+    return {key for key, value in values.items() if value == max(values.values())}
+
+
+def select(table: Table, part: Part) -> Table:
+    """The table's rows of a format and subset, as `evaluate` takes them."""
+    kind, subset = part
+    of_kind = np.full(len(table.format), True) if kind == "all" else table.format == kind
+    if subset == "all":
+        return table.select(of_kind & (table.subset != "unanswerable"))
+    return table.select(of_kind & (table.subset == subset))
+
+
+def column(table: Table, key: Key) -> Column:
+    """The column of that key.
+
+    Raises
+    ------
+    InvalidData
+        Naming the columns that exist.
+    """
+    for found in table.columns:
+        if found.key == key:
+            return found
+    known = ", ".join(" ".join(filter(None, c.key)) for c in table.columns)
+    raise InvalidData(f"no column {' '.join(filter(None, key))!r}; there are: {known}")
+
+
+def known(table: Table, key: Key) -> tuple[Floats, Floats, NDArray[np.intp]]:
+    """Confidences, verdicts and places of the graded answers that have a confidence."""
+    confidence = column(table, key).confidence
+    rows = np.flatnonzero(~np.isnan(confidence) & ~np.isnan(table.correct))
+    return confidence[rows], table.correct[rows], rows

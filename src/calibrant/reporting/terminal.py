@@ -1,0 +1,126 @@
+"""The results as plain text for a terminal and as Markdown for a README."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from calibrant.reporting import wording
+from calibrant.reporting.selection import (
+    Part,
+    Row,
+    best,
+    key_of,
+    lead_of,
+    main_rows,
+    parts,
+    rows_of,
+)
+from calibrant.reporting.wording import WORDING, Key
+
+MEASURES = ("ece", "brier_score", "log_loss", "auroc", "auroc_subject_mean")
+WIDTH = 100
+DIGITS = 2
+
+
+def results_table(
+    metrics: Mapping[str, Any],
+    *,
+    calibrator: str = "platt",
+    lead: Key | None = None,
+    shown: Sequence[Part] | None = None,
+) -> str:
+    """Estimators by metrics, a block per format and subset; plain text, at most 100 wide.
+
+    Parameters
+    ----------
+    metrics
+        What `evaluate` returns.
+    calibrator
+        Shown of every estimator; all rows are shown where nothing has it.
+    lead
+        Also shown raw; None: the last column.
+    shown
+        Formats and subsets; None: all.
+    """
+    told = _shown(metrics, calibrator, lead, shown)
+    blocks = [_lines(rows) for _, rows in told]
+    widths = [max(map(len, cells)) for cells in zip(*(line for block in blocks for line in block))]
+    gap = "  " if sum(widths) + 2 * (len(widths) - 1) <= WIDTH else " "
+    texts = []
+    for (part, rows), block in zip(told, blocks):
+        aligned = [
+            gap.join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip()
+            for line in block
+        ]
+        rule = "─" * max(map(len, aligned))
+        texts.append("\n".join([_heading(rows, part), rule, *aligned]))
+    legend = "95 % intervals in brackets; * best of its column; – undefined (report.html says why)"
+    return "\n\n".join([*texts, legend])
+
+
+def markdown_table(
+    metrics: Mapping[str, Any],
+    *,
+    calibrator: str = "platt",
+    lead: Key | None = None,
+    shown: Sequence[Part] | None = None,
+) -> str:
+    """The rows of `results_table` as Markdown, cells as `0.93 [0.91, 0.95]`, the best in bold."""
+    blocks = []
+    for part, rows in _shown(metrics, calibrator, lead, shown):
+        heads = ["Confidence", "n", "Accuracy", *(WORDING[m].label for m in MEASURES)]
+        winners = {m: best(rows, m, DIGITS) for m in MEASURES}
+        lines = [f"| {' | '.join(heads)} |", f"|{' --- |' + ' ---: |' * (len(heads) - 1)}"]
+        for row in rows:
+            cells = [f"`{row['estimator']}` {wording.form(key_of(row))}{_left_out(row)}"]
+            cells += [f"{row['n']:,}", wording.measured(row["accuracy"], DIGITS)]
+            for m in MEASURES:
+                bold = "**" if key_of(row) in winners[m] else ""
+                cells.append(f"{bold}{wording.measured(row[m], DIGITS)}{bold}")
+            lines.append(f"| {' | '.join(cells)} |")
+        blocks.append(f"**{_heading(rows, part)}**\n\n" + "\n".join(lines))
+    return "\n\n".join(blocks)
+
+
+def _shown(
+    metrics: Mapping[str, Any], calibrator: str, lead: Key | None, shown: Sequence[Part] | None
+) -> list[tuple[Part, list[Row]]]:
+    estimator, variant, _ = lead or lead_of(metrics)
+    raw = [(estimator, variant, "none")]
+    return [
+        (part, main_rows(rows_of(metrics, part), calibrator, raw))
+        for part in (parts(metrics) if shown is None else shown)
+    ]
+
+
+def _heading(rows: Sequence[Row], part: Part) -> str:
+    """What is measured: "Open-ended, seen subjects: 600 answers, 3 ungraded, 48 % right"."""
+    most = max(rows, key=lambda row: row["n"])
+    told = [wording.count(most["n"], "answer")]
+    if most["n_ungraded"]:
+        told.append(f"{most['n_ungraded']:,} ungraded")
+    if most["accuracy"]:
+        told.append(f"{wording.per_cent(most['accuracy'])} right")
+    return f"{wording.capital(wording.part(*part))}: {', '.join(told)}"
+
+
+def _left_out(row: Row) -> str:
+    return f" ({row['n_missing']:,} missing)" if row["n_missing"] else ""
+
+
+def _lines(rows: Sequence[Row]) -> list[list[str]]:
+    """The head, then two lines a row: values, and below them their intervals."""
+    winners = {m: best(rows, m, DIGITS) for m in MEASURES}
+    lines = [["", "n", "accuracy", "ECE", "Brier", "log loss", "AUROC", "…in subjects"]]
+    for row in rows:
+        key, cells = key_of(row), [row[m] for m in MEASURES]
+        values = [
+            wording.value(cell, DIGITS) + ("*" if key in winners[m] else " ")
+            for m, cell in zip(MEASURES, cells)
+        ]
+        accuracy = wording.value(row["accuracy"], DIGITS)
+        lines.append([row["estimator"], f"{row['n']:,}", accuracy, *values])
+        spans = ["" if cell is None else wording.span(cell, DIGITS) for cell in cells]
+        lines.append([f"  {wording.form(key)}{_left_out(row)}", "", "", *spans])
+    return lines

@@ -1,0 +1,56 @@
+"""The answer proper, taken out of a model's words."""
+
+from __future__ import annotations
+
+import pytest
+
+from calibrant.answers.extract import extract
+from calibrant.records import Question
+
+OPEN = Question(text="?")
+CHOICE = Question(text="?", choices=("Paris", "Rome", "Oslo"), targets=("Rome",))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Paris", "Paris"),
+        ("Paris.", "Paris"),
+        ("The answer is Paris.", "Paris"),
+        ("It is Paris.", "Paris"),
+        ("I think it is 12.", "12"),
+        ("I believe the answer is forty-seven.", "forty-seven"),
+        ("That would be Mount Everest.", "Mount Everest"),
+        ("The correct answer is: B.", "B"),
+        ("Isaac Newton", "Isaac Newton"),
+        ("Italy", "Italy"),
+        ("Sofia", "Sofia"),
+        ("This", "This"),
+        ("", ""),
+        ("1.5", "1.5"),
+    ],
+)
+def test_open(text: str, expected: str) -> None:
+    assert extract(text, OPEN) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("B", "B"),
+        ("B.", "B"),
+        ("(B)", "B"),
+        ("b)", "B"),
+        ("B. Rome", "B"),
+        ("The answer is (B)", "B"),
+        ("The answer is B.", "B"),
+        ("Rome", "B"),
+        ("It is Rome.", "B"),
+        ("D", ""),
+        ("Berlin", ""),
+        ("Another city", ""),
+        ("", ""),
+    ],
+)
+def test_choice(text: str, expected: str) -> None:
+    assert extract(text, CHOICE) == expected

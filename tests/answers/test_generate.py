@@ -1,0 +1,79 @@
+"""Greedy answers: against transformers' own generate, and the same in any batch."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from calibrant.answers.generate import answer, ends, greedy
+from calibrant.answers.prompts import Prompts
+from calibrant.models.local import LocalModel
+from calibrant.records import Question
+
+QUESTIONS = [
+    Question(text=text)
+    for text in ("What is it?", "What is the capital of France and of Paris?", "12?", "Name it.")
+]
+CHOICES = [Question(text=q.text, choices=("one", "two"), targets=("one",)) for q in QUESTIONS]
+
+
+def test_equals_transformers_generate(tiny: LocalModel) -> None:
+    prompts = Prompts(tiny.tokenizer)
+    for question in QUESTIONS:
+        row = prompts.question(question)
+        ids, log_probs, _ = greedy(tiny, [row], 8)
+        inputs = torch.tensor([row])
+        expected = tiny.module.generate(
+            inputs,
+            attention_mask=torch.ones_like(inputs),
+            max_new_tokens=8,
+            do_sample=False,
+            pad_token_id=tiny.pad_id,
+        )[0, len(row) :].tolist()
+        n = len(ids[0])  # ours also ends at a line break
+        assert ids[0] == expected[:n]
+        assert n == len(expected) or ends(tiny, ids[0][-1])
+        full = torch.tensor([row + ids[0]])
+        with torch.no_grad():
+            logits = tiny.module(input_ids=full).logits[0].log_softmax(-1)
+        for i, token in enumerate(ids[0]):
+            assert log_probs[0][i] == pytest.approx(
+                logits[len(row) - 1 + i, token].item(), abs=1e-4
+            )
+
+
+def test_batch_and_order_do_not_matter(tiny: LocalModel) -> None:
+    together = answer(QUESTIONS, tiny, max_new_tokens=6)
+    alone = [answer([question], tiny, max_new_tokens=6)[0] for question in QUESTIONS]
+    backwards = answer(QUESTIONS[::-1], tiny, max_new_tokens=6)[::-1]
+    for a, b, c in zip(together, alone, backwards):
+        assert a.token_ids == b.token_ids == c.token_ids
+        assert a.log_probs == pytest.approx(b.log_probs, abs=1e-5)
+        assert a.log_probs == pytest.approx(c.log_probs, abs=1e-5)
+
+
+def test_choice_is_one_token_with_option_probabilities(tiny: LocalModel) -> None:
+    for found in answer(CHOICES, tiny):
+        assert len(found.token_ids) == 1
+        assert len(found.option_probs) == 2
+        assert 0 < sum(found.option_probs) <= 1
+
+
+def test_memory_running_out_halves_the_budget(tiny: LocalModel) -> None:
+    expected = answer(QUESTIONS, tiny, max_new_tokens=4)
+    said: list[str] = []
+    whole, forward = tiny.token_budget, tiny.module.forward
+
+    def small(*args: object, **kwargs: object) -> object:
+        if len(kwargs["input_ids"]) > 1:  # type: ignore[arg-type]
+            raise torch.OutOfMemoryError("out of memory")
+        return forward(*args, **kwargs)
+
+    tiny.module.forward = small
+    try:
+        found = answer(QUESTIONS, tiny, max_new_tokens=4, say=said.append)
+        assert [a.token_ids for a in found] == [a.token_ids for a in expected]
+        assert tiny.token_budget < whole and "out of memory" in said[0]
+    finally:
+        tiny.module.forward = forward
+        tiny.token_budget = whole

@@ -1,0 +1,119 @@
+"""The command line: help, JSON, and one line for what a user can repair."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from calibrant.cli import VERBS
+
+CALIBRANT = [sys.executable, "-c", "from calibrant.cli import main; main()"]
+
+
+def call(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*CALIBRANT, *words], capture_output=True, text=True)
+
+
+def fails(*words: str) -> str:
+    """Exit code 2 and one line on stderr."""
+    found = call(*words)
+    assert found.returncode == 2, found.stderr
+    lines = found.stderr.strip().splitlines()
+    assert len(lines) == 1 and "Traceback" not in found.stderr, found.stderr
+    return lines[0]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_has_an_example_and_json(verb: str) -> None:
+    found = call(verb, "--help")
+    assert found.returncode == 0
+    assert f"Example: calibrant {verb}" in " ".join(found.stdout.split())
+    assert "--json" in found.stdout
+
+
+def test_help_lists_all_verbs() -> None:
+    found = call("--help")
+    assert all(verb in found.stdout for verb in VERBS)
+
+
+def test_list_estimators() -> None:
+    found = json.loads(call("list", "estimators", "--json").stdout)
+    assert {row["name"] for row in found} >= {"base_rate", "lora_prompt", "zero_shot"}
+
+
+def test_unknown_verb_and_option() -> None:
+    line = fails("evaluat")
+    assert "'evaluat'" in line and "evaluate" in line and "doctor" in line
+    assert "--colour" in fails("list", "estimators", "--colour")
+    assert "estimators" in fails("list", "estimator")
+
+
+def test_unknown_things(tmp_path: Path) -> None:
+    out = ["--out", str(tmp_path / "run")]
+    line = fails("run", "--model", "almanac-smal", *out)
+    assert "almanac-small" in line
+    line = fails("run", "--questions", "almanack", *out)
+    assert "'almanac'" in line
+    assert "lora_prompt" in fails("run", "--estimators", "lora_promt", *out)
+    assert "substring" in fails("run", "--grader", "substrin", *out)
+    assert not (tmp_path / "run").exists()
+
+
+def test_models_that_cannot_be_had(tmp_path: Path) -> None:
+    assert "no model or folder" in fails(
+        "run", "--model", "./nowhere", "--out", str(tmp_path / "a")
+    )
+    (tmp_path / "empty").mkdir()
+    assert "config.json" in fails("run", "--model", str(tmp_path / "empty"))
+    line = fails("run", "--model", "someone/model", "--out", str(tmp_path / "a"))
+    assert "path of its folder" in line
+    pickled = tmp_path / "pickled"
+    pickled.mkdir()
+    (pickled / "config.json").write_text('{"model_type": "llama"}')
+    (pickled / "pytorch_model.bin").write_bytes(b"x")
+    assert "safetensors" in fails("run", "--model", str(pickled), "--out", str(tmp_path / "a"))
+
+
+def test_damaged_weights_are_named(model_folders: dict[str, str], tmp_path: Path) -> None:
+    import shutil
+
+    folder = tmp_path / "model"
+    shutil.copytree(model_folders["llama"], folder)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:5000])
+    assert str(folder) in fails("run", "--model", str(folder), "--out", str(tmp_path / "a"))
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("confidence,correct\n0.5,1\n1.5,0\n", "1.5"),
+        ("confidence,correct\nnan,1\n0.5,0\n", "nan"),
+        ("confidence,correct\n0.5,1\n0.5,maybe\n", "maybe"),
+        ("confidence,correct\n0.5,\n0.6,\n", "graded"),
+        ("confidence,correct\n", "no rows"),
+        ("sure,right\n0.5,1\n", "no column"),
+        ("confidence,correct\n0.5,1,2\n", "line 2"),
+    ],
+)
+def test_bad_tables(tmp_path: Path, content: str, expected: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(content)
+    assert expected in fails("evaluate", str(path))
+
+
+def test_files_that_are_not_there(tmp_path: Path) -> None:
+    assert "nothing.csv" in fails("evaluate", str(tmp_path / "nothing.csv"))
+    assert "manifest.json" in fails("grade", str(tmp_path))
+    assert "artefact.json" in fails("ask", "What?", "--artefact", str(tmp_path))
+    (tmp_path / "t.parquet").write_bytes(b"PAR1 nonsense")
+    assert "damaged" in fails("evaluate", str(tmp_path / "t.parquet"))
+
+
+def test_doctor() -> None:
+    found = json.loads(call("doctor", "--json").stdout)
+    assert "numpy" in found["versions"] and found["OMP_WAIT_POLICY"] == "PASSIVE"

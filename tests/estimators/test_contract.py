@@ -1,0 +1,148 @@
+"""What every estimator must do; they are found by the registry."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from calibrant import registry
+from calibrant.answers.generate import answer
+from calibrant.errors import NothingGraded, TooFewClasses
+from calibrant.estimators.calibrated import Calibrated, calibrate, load_calibrated
+from calibrant.estimators.estimator import Estimator, FittedEstimator
+from calibrant.models.local import LocalModel
+from calibrant.models.model import Capability
+from calibrant.records import Answered, Grade, Graded, Question, Verdict
+
+FORMS = [form for cls in registry.variants("estimators").values() for form in cls.forms()]
+NEEDS_BOTH = ("base_rate", "subject_rate", "lora_prompt")
+Data = tuple[list[Graded], list[Graded], LocalModel]
+
+
+def quick(form: Estimator) -> Estimator:
+    """The same with little training."""
+    return replace(form, n_epochs=1.0) if hasattr(form, "n_epochs") else form
+
+
+@pytest.fixture(scope="module")
+def data(llama: LocalModel) -> Data:
+    """Graded answers of a tiny model; what is right follows the subject, with exceptions."""
+    questions = [
+        Question(
+            text=f"What is {i} of {i * 7 % 11}?",
+            targets=(str(i),),
+            subject=f"s{i % 3}",
+            category="c",
+        )
+        for i in range(48)
+    ]
+    answers = answer(questions, llama, max_new_tokens=5)
+    items = []
+    for i, (question, said) in enumerate(zip(questions, answers)):
+        verdict = Verdict.CORRECT if (i % 3 == 0) != (i % 7 == 0) else Verdict.INCORRECT
+        grade = Grade(answer_id=said.id, verdict=verdict, grader="test/1")
+        items.append(Graded(question=question, answer=said, grade=grade))
+    return items[:32], items[32:], llama
+
+
+def fit(form: Estimator, data: Data, seed: int = 0) -> FittedEstimator:
+    train, validation, model = data
+    return quick(form).fit(train, validation, model, seed)
+
+
+def blind(items: list[Graded]) -> list[Answered]:
+    """Without grades."""
+    return [Answered(question=item.question, answer=item.answer) for item in items]
+
+
+@pytest.fixture(scope="module", params=FORMS, ids=lambda f: f"{f.name}-{f.variant}".strip("-"))
+def fitted(request: pytest.FixtureRequest, data: Data) -> FittedEstimator:
+    return fit(request.param, data)
+
+
+def test_settings_round_trip(fitted: FittedEstimator) -> None:
+    estimator = fitted.estimator
+    assert type(estimator)(**estimator.settings()) == estimator
+    assert registry.get("estimators", estimator.name) is type(estimator)
+    assert estimator.needs <= frozenset(Capability)
+    with pytest.raises(FrozenInstanceError):
+        estimator.name = "x"  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        type(estimator)(colour=1)  # type: ignore[call-arg]
+
+
+def test_same_seed_same_scores(fitted: FittedEstimator, data: Data) -> None:
+    again = fit(fitted.estimator, data)
+    items = blind(data[1])
+    np.testing.assert_array_equal(
+        fitted.score(items, data[2]).values, again.score(items, data[2]).values
+    )
+
+
+def test_order_and_batch_do_not_matter(fitted: FittedEstimator, data: Data) -> None:
+    items, model = blind(data[0] + data[1]), data[2]
+    together = fitted.score(items, model).values
+    np.testing.assert_allclose(fitted.score(items[::-1], model).values[::-1], together, atol=1e-5)
+    alone = [fitted.score([item], model).values[0] for item in items[:5]]
+    np.testing.assert_allclose(alone, together[:5], atol=1e-5)
+
+
+def test_grades_are_never_seen(fitted: FittedEstimator, data: Data) -> None:
+    wrong = Grade(answer_id="x", verdict=Verdict.INCORRECT, grader="g")
+    items = [replace(item, grade=wrong) for item in data[1]]
+    np.testing.assert_array_equal(
+        fitted.score(items, data[2]).values, fitted.score(blind(data[1]), data[2]).values
+    )
+
+
+def test_ungraded_are_left_out(fitted: FittedEstimator, data: Data) -> None:
+    train, validation, model = data
+    unknown = Grade(answer_id="x", verdict=Verdict.UNGRADED, grader="g", reason="r")
+    more = train + [replace(item, grade=unknown) for item in validation]
+    again = fitted.estimator.fit(more, validation, model, 0)
+    items = blind(validation)
+    np.testing.assert_array_equal(
+        again.score(items, model).values, fitted.score(items, model).values
+    )
+
+
+def test_empty_and_one_class(fitted: FittedEstimator, data: Data) -> None:
+    estimator = fitted.estimator
+    if estimator.name not in NEEDS_BOTH and estimator.variant != "head":
+        pytest.skip("nothing is fitted")
+    with pytest.raises(NothingGraded):
+        estimator.fit([], data[1], data[2], 0)
+    right = [item for item in data[0] if item.correct]
+    with pytest.raises(TooFewClasses, match=r"all .* are correct"):
+        estimator.fit(right, data[1], data[2], 0)
+
+
+def test_missing_is_told(fitted: FittedEstimator, data: Data) -> None:
+    bare = [
+        replace(item, answer=replace(item.answer, log_probs=(), token_ids=()))
+        for item in blind(data[1])[:3]
+    ]
+    found = fitted.score(bare, data[2])
+    for i in range(3):
+        assert np.isnan(found.values[i]) == (i in found.reasons)
+
+
+def calibrated(fitted: FittedEstimator, data: Data) -> Calibrated:
+    splits = {"train": data[0], "validation": [], "calibration": data[1]}
+    return calibrate(fitted, registry.get("calibration", "platt")(), splits, data[2])
+
+
+def test_saved_and_loaded_is_the_same(fitted: FittedEstimator, data: Data, tmp_path: Path) -> None:
+    made = calibrated(fitted, data)
+    made.save(tmp_path / "artefact")
+    loaded = load_calibrated(tmp_path / "artefact", data[2])
+    items = blind(data[1])
+    assert loaded.confidences(items, data[2]) == made.confidences(items, data[2])
+    assert loaded.estimator == made.estimator
+    card = (tmp_path / "artefact" / "README.md").read_text()
+    assert fitted.estimator.name in card and data[2].name.revision in card
+    for confidence in made.confidences(items, data[2]):
+        assert confidence.value is not None and 0 <= confidence.value <= 1

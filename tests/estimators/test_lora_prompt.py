@@ -1,0 +1,213 @@
+"""LoRA + Prompt: the answer is never changed, and the loss is the paper's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from calibrant.answers.generate import answer
+from calibrant.answers.prompts import Prompts
+from calibrant.answers.query import query_scores, sequences
+from calibrant.calibration.platt import Platt
+from calibrant.errors import DamagedFile, Mismatch, TooFewClasses
+from calibrant.estimators.calibrated import calibrate, load_calibrated
+from calibrant.estimators.lora_prompt import FittedLoraPrompt, LoraPrompt
+from calibrant.models.local import LocalModel
+from calibrant.records import Answered, Grade, Graded, Question, Verdict
+from calibrant.training import adapters
+from calibrant.training.prompt_tuning import PromptTuning
+
+QUESTIONS = [
+    Question(text=f"What is {i}?", targets=("one two" if i % 2 else str(i),)) for i in range(24)
+] + [Question(text=f"Which is {i}?", choices=("one", "two"), targets=("two",)) for i in range(8)]
+
+
+def graded(model: LocalModel) -> list[Graded]:
+    found = []
+    for i, (question, said) in enumerate(
+        zip(QUESTIONS, answer(QUESTIONS, model, max_new_tokens=5))
+    ):
+        verdict = Verdict.CORRECT if i % 3 else Verdict.INCORRECT
+        grade = Grade(answer_id=said.id, verdict=verdict, grader="test/1")
+        found.append(Graded(question=question, answer=said, grade=grade))
+    return found
+
+
+@pytest.fixture(scope="module")
+def fitted(llama: LocalModel) -> FittedLoraPrompt:
+    items = graded(llama)
+    found = LoraPrompt(n_epochs=2, learning_rate=0.02).fit(items, items, llama, 0)
+    assert isinstance(found, FittedLoraPrompt)
+    return found
+
+
+def test_learns_on_every_architecture(tiny: LocalModel) -> None:
+    """Some steps on a few answers bring the loss down, and the base model is left as it was."""
+    easy = {"open": Verdict.INCORRECT, "choice": Verdict.CORRECT}
+    items = [
+        replace(item, grade=replace(item.grade, verdict=easy[item.question.format]))
+        for item in graded(tiny)
+    ]
+    before = {name: value.clone() for name, value in tiny.module.state_dict().items()}
+    answers = answer(QUESTIONS, tiny, max_new_tokens=5)
+    scores = query_scores(items, tiny)
+    settings = LoraPrompt(n_epochs=12, learning_rate=0.02, batch_size=16, kappa=0.1, patience=99)
+    found = settings.fit(items, items, tiny, 0)
+    assert isinstance(found, FittedLoraPrompt)
+    assert found.history[-1]["validation"] < 0.7 * found.history[0]["validation"]
+    after = tiny.module.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert answer(QUESTIONS, tiny, max_new_tokens=5) == answers
+    assert query_scores(items, tiny) == scores
+    assert found.score(items, tiny).values.tolist() != scores
+
+
+def test_answers_are_the_same_with_the_adapter_loaded(
+    llama: LocalModel, fitted: FittedLoraPrompt
+) -> None:
+    expected = answer(QUESTIONS, llama, max_new_tokens=5)
+    with adapters.attached(llama, fitted.config, fitted.weights) as peft, peft.disable_adapter():
+        assert answer(QUESTIONS, llama, max_new_tokens=5) == expected
+
+
+def test_paper_settings() -> None:
+    estimator = LoraPrompt()
+    assert (estimator.rank, estimator.alpha, estimator.dropout, estimator.kappa) == (
+        8,
+        32,
+        0.1,
+        1.0,
+    )
+
+
+def test_targets(tiny: LocalModel) -> None:
+    config = adapters.lora_config(tiny, rank=8, alpha=32, dropout=0.1, targets=())
+    expected = {"query_key_value"} if tiny.module.config.model_type == "gpt_neox" else None
+    assert config.target_modules == (expected or {"q_proj", "v_proj"})
+    with pytest.raises(Mismatch, match="nothing_proj"):
+        adapters.lora_config(tiny, rank=8, alpha=32, dropout=0.1, targets=("nothing_proj",))
+
+
+def tuning(peft: object, model: LocalModel, items: list[Graded], kappa: float) -> PromptTuning:
+    return PromptTuning(peft, model, items, [item.correct for item in items], kappa)
+
+
+def test_loss_against_a_plain_computation(llama: LocalModel, fitted: FittedLoraPrompt) -> None:
+    """One row at a time, without padding: the ragged batch must give the same loss."""
+    items, prompts = graded(llama), Prompts(llama.tokenizer)
+    no, yes = prompts.options
+    with adapters.attached(llama, replace(fitted.config, lora_dropout=0.0), fitted.weights) as peft:
+        found = tuning(peft, llama, items, 0.7).backward(range(len(items)))
+        expected = 0.0
+        for item in items:
+            ids = sequences([item], llama)[0]
+            logits = peft(input_ids=torch.tensor([ids])).logits[0, -1, [no, yes]]
+            expected -= logits.log_softmax(-1)[int(item.correct)].item()
+            question = prompts.question(item.question)
+            target = item.question.targets[0]
+            if item.question.choices:
+                target_ids = [prompts.letters(item.question)[item.question.choices.index(target)]]
+            else:
+                target_ids = prompts.answer(item.question, target)
+            row = torch.tensor([question + target_ids])
+            tuned = peft(input_ids=row).logits[0].log_softmax(-1)
+            with peft.disable_adapter():
+                base = peft(input_ids=row).logits[0].log_softmax(-1)
+            places = range(len(question) - 1, len(question) + len(target_ids) - 1)
+            for t in places:
+                p, q = base[t].exp(), tuned[t].exp()
+                m = (p + q) / 2
+                js = 0.5 * (p * (p / m).log()).sum() + 0.5 * (q * (q / m).log()).sum()
+                expected += 0.7 * js.item()
+    assert found == pytest.approx(expected / len(items), rel=1e-4)
+
+
+def test_micro_batches_do_not_change_the_loss(llama: LocalModel, fitted: FittedLoraPrompt) -> None:
+    items = graded(llama)
+    gradients = []
+    for budget in (100_000, 300):
+        with adapters.attached(
+            llama, replace(fitted.config, lora_dropout=0.0), fitted.weights
+        ) as peft:
+            loss = tuning(peft, llama, items, 1.0)
+            loss.budget = budget
+            value = loss.backward(range(len(items)))
+            gradients.append(
+                (value, [p.grad.clone() for p in peft.parameters() if p.grad is not None])
+            )
+    (one, first), (other, second) = gradients
+    assert one == pytest.approx(other, rel=1e-5)
+    for a, b in zip(first, second):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
+
+
+def test_questions_without_a_reference_are_counted(llama: LocalModel) -> None:
+    items = graded(llama)
+    bare = [replace(i, question=replace(i.question, targets=(), choices=())) for i in items[:4]]
+    said: list[str] = []
+    LoraPrompt(n_epochs=1).fit(bare + items[4:], items, llama, 0, say=said.append)
+    assert any("4 questions have no reference" in line for line in said)
+
+
+def test_validation_of_one_class_is_named(llama: LocalModel) -> None:
+    items = graded(llama)
+    with pytest.raises(TooFewClasses):
+        LoraPrompt().fit(items, [i for i in items if i.correct], llama, 0)
+
+
+def saved(llama: LocalModel, fitted: FittedLoraPrompt, folder: Path) -> Path:
+    items = graded(llama)
+    splits = {"train": items, "validation": [], "calibration": items}
+    calibrate(fitted, Platt(), splits, llama).save(folder)
+    return folder
+
+
+def test_another_base_model_is_refused(
+    llama: LocalModel,
+    fitted: FittedLoraPrompt,
+    tmp_path: Path,
+    model_folders: dict[str, str],
+) -> None:
+    folder = saved(llama, fitted, tmp_path / "a")
+    other = LocalModel(model_folders["qwen"])
+    with pytest.raises(Mismatch, match="another model"):
+        load_calibrated(folder, other)
+
+
+@pytest.mark.parametrize("file", ["artefact.json", "adapter/adapter_model.safetensors"])
+def test_damaged_artefacts_are_named(
+    llama: LocalModel, fitted: FittedLoraPrompt, tmp_path: Path, file: str
+) -> None:
+    folder = saved(llama, fitted, tmp_path / "a")
+    content = (folder / file).read_bytes()
+    (folder / file).write_bytes(content[: len(content) // 2])
+    with pytest.raises(DamagedFile, match=Path(file).name):
+        load_calibrated(folder, llama)
+    (folder / file).unlink()
+    with pytest.raises(DamagedFile, match=Path(file).name):
+        load_calibrated(folder, llama)
+
+
+def test_text_of_another_models_answer_bounds_the_difference(
+    llama: LocalModel, fitted: FittedLoraPrompt
+) -> None:
+    """The same answers as text: the confidence may move only where the tokens differ."""
+    prompts = Prompts(llama.tokenizer)
+    own = graded(llama)
+    other = [
+        Answered(
+            question=item.question,
+            answer=replace(item.answer, model=replace(item.answer.model, name="other")),
+        )
+        for item in own
+    ]
+    scores = fitted.score(own, llama).values
+    again = fitted.score(other, llama).values
+    for item, a, b in zip(own, scores, again):
+        ids = prompts.asked(item, llama.name)[1]
+        if ids == prompts.answer(item.question, item.answer.text):
+            assert a == pytest.approx(b, abs=1e-4)

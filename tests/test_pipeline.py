@@ -1,0 +1,213 @@
+"""The whole chain on tiny models: every architecture, kill and resume, nothing mixed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from calibrant.errors import Mismatch
+from calibrant.estimators.lora_prompt import LoraPrompt
+from calibrant.evaluation.evaluate import MEASURES, OF_SUBJECTS, Settings
+from calibrant.models.local import LocalModel
+from calibrant.pipeline import (
+    Sizes,
+    answer_stage,
+    ask,
+    grade_stage,
+    load_artefact,
+    open_run,
+    run,
+    score_rows,
+)
+from calibrant.records import Verdict
+from calibrant.runs import Run
+
+ESTIMATORS = (
+    "base_rate",
+    "subject_rate",
+    "sequence_likelihood",
+    "zero_shot",
+    LoraPrompt(n_epochs=1),
+)
+SIZES = Sizes(train=60, validation=20, calibration=30, test=30, unanswerable=10)
+SETTINGS = Settings(n_resamples=40)
+
+
+@pytest.fixture(scope="session")
+def own_questions(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file of questions: what a random model says is right now and then."""
+    path = tmp_path_factory.mktemp("questions") / "q.jsonl"
+    targets = ["two", "one", "Paris", "", "Pa", "three", "12", "i", "ii", "no", "yes"]
+    rows = [
+        {"question": f"What is {i}?", "targets": [*targets, str(i)], "subject": f"s{i % 4}"}
+        for i in range(300)
+    ] + [
+        {
+            "question": f"Which is {i}?",
+            "target": "one" if i % 2 else "two",
+            "choices": ["one", "two", "three"],
+            "subject": f"s{i % 4}",
+        }
+        for i in range(300)
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return str(path)
+
+
+def make_gradable(run_: Run) -> None:
+    """Random answers are hardly ever right: grade by a coin that the answer's id tosses."""
+    grades = run_.read("grades")
+    from dataclasses import replace
+
+    tossed = [
+        replace(
+            grade,
+            verdict=Verdict.CORRECT if int(grade.answer_id, 16) % 3 else Verdict.INCORRECT,
+        )
+        for grade in grades
+    ]
+    run_.replace("grades", tossed)
+
+
+@pytest.fixture(scope="session")
+def finished(
+    tiny: LocalModel, own_questions: str, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A whole run of each architecture."""
+    folder = tmp_path_factory.mktemp("run") / "run"
+    here = open_run(folder, tiny, own_questions, sizes=SIZES)
+    answer_stage(here, tiny, max_new_tokens=6)
+    grade_stage(here)
+    make_gradable(here)
+    run(
+        folder,
+        model=tiny,
+        questions=own_questions,
+        estimators=ESTIMATORS,
+        sizes=SIZES,
+        settings=SETTINGS,
+    )
+    return folder
+
+
+def test_metrics_have_the_fixed_names(finished: Path) -> None:
+    found = json.loads((finished / "metrics.json").read_text())
+    assert found["schema"] == 1
+    rows = found["rows"]
+    assert {row["format"] for row in rows} == {"open", "choice", "all"}
+    assert {row["subset"] for row in rows} >= {"all", "seen", "subject:s0"}
+    names = {row["estimator"] for row in rows}
+    assert names == {e if isinstance(e, str) else e.name for e in ESTIMATORS}
+    assert {row["calibrator"] for row in rows} == {"none", "temperature", "platt"}
+    for row in rows:
+        measures = OF_SUBJECTS if row["subset"].startswith("subject:") else MEASURES
+        for name in measures:
+            assert row[name] is None or set(row[name]) == {"value", "low", "high"}
+            assert (row[name] is None) == (name in row["reasons"])
+        assert {"model", "variant", "n", "n_ungraded", "n_missing", "n_bins"} <= set(row)
+    raw = [r for r in rows if r["variant"] == "mean" and r["calibrator"] == "none"]
+    assert all(r.get("ece") is None for r in raw)
+    comparisons = found["comparisons"]
+    assert {c["estimator"] for c in comparisons} == {"lora_prompt"}
+    assert {"baseline", "baseline_calibrator", "metric", "subset", "difference"} <= set(
+        comparisons[0]
+    )
+
+
+def test_splits_share_no_group(finished: Path) -> None:
+    from calibrant.questions.splits import split_of
+
+    where: dict[str, set[str]] = {}
+    for item in Run(finished).graded():
+        where.setdefault(item.question.group, set()).add(split_of(item.question))
+    assert all(len(splits) == 1 for splits in where.values())
+
+
+def test_second_call_changes_nothing(finished: Path, tiny: LocalModel, own_questions: str) -> None:
+    before = {path: path.stat().st_mtime_ns for path in finished.glob("answers/*")}
+    metrics = (finished / "metrics.json").read_bytes()
+    run(
+        finished,
+        model=tiny,
+        questions=own_questions,
+        estimators=ESTIMATORS,
+        sizes=SIZES,
+        settings=SETTINGS,
+    )
+    assert {path: path.stat().st_mtime_ns for path in finished.glob("answers/*")} == before
+    assert (finished / "metrics.json").read_bytes() == metrics
+
+
+def test_other_settings_are_refused(finished: Path, tiny: LocalModel, own_questions: str) -> None:
+    with pytest.raises(Mismatch, match="sizes"):
+        open_run(finished, tiny, own_questions, sizes=Sizes(train=1))
+    with pytest.raises(Mismatch, match="questions"):
+        open_run(finished, tiny, "almanac", sizes=SIZES)
+
+
+def test_ask_and_score_agree(finished: Path, tiny: LocalModel) -> None:
+    artefact = finished / "artefacts" / "lora_prompt.open"
+    found = ask("What is 7?", artefact)
+    assert 0 <= found["confidence"] <= 1 and found["model"] == tiny.name.name
+    assert ask("What is 7?", artefact) == found
+    calibrated, model = load_artefact(artefact)
+    rows = [
+        {"question": "What is 7?", "answer": found["answer"] or "one", "kept": 1},
+        {"question": "What is 7?", "answer": "", "kept": 2},
+        {"question": "Which?", "answer": "A", "choices": "a|b", "kept": 3},
+    ]
+    scored = score_rows(rows, calibrated, model)
+    assert [row["kept"] for row in scored] == [1, 2, 3]
+    assert scored[0]["confidence"] is not None
+    assert scored[1]["confidence"] is None and "no answer" in scored[1]["confidence_reason"]
+    assert scored[2]["confidence"] is None and "open" in scored[2]["confidence_reason"]
+
+
+def answers_of(folder: Path) -> dict[str, tuple[int, ...]]:
+    return {a.question_id: a.token_ids for a in Run(folder).read("answers")}
+
+
+def test_killed_and_resumed(
+    model_folders: dict[str, str], own_questions: str, tmp_path: Path
+) -> None:
+    """kill -9 while answering: nothing lost, nothing done twice, the same answers."""
+    model = LocalModel(model_folders["llama"])
+    code = (
+        "import sys, time; from calibrant import pipeline; pipeline.CHUNK = 10\n"
+        "from calibrant.models.local import LocalModel\n"
+        f"model = LocalModel({model_folders['llama']!r})\n"
+        f"here = pipeline.open_run({str(tmp_path / 'a')!r}, model, {own_questions!r})\n"
+        "pipeline.answer_stage(here, model, max_new_tokens=6,"
+        " progress=lambda done, total: time.sleep(0.05))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code])
+    for _ in range(600):
+        if len(list((tmp_path / "a" / "answers").glob("*.parquet"))) >= 3:
+            break
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    done = answers_of(tmp_path / "a")
+    here = open_run(tmp_path / "a", model, own_questions)
+    assert 0 < len(done) < len(here.read("questions"))
+    n = answer_stage(here, model, max_new_tokens=6)
+    assert n == len(here.read("questions")) - len(done)
+    whole = open_run(tmp_path / "b", model, own_questions)
+    answer_stage(whole, model, max_new_tokens=6)
+    assert answers_of(tmp_path / "a") == answers_of(tmp_path / "b")
+
+
+def test_regrading_never_asks_the_model(finished: Path) -> None:
+    here = Run(finished)
+    grades = here.read("grades")
+    counts = grade_stage(here, "substring")
+    assert sum(counts.values()) == len(grades)
+    here.replace("grades", grades)
+    here.note(grader="exact")

@@ -1,0 +1,72 @@
+"""The training loop on a problem small enough to follow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from calibrant.training.loop import LoopSettings, Trained, train
+
+X = torch.randn(64, 3, generator=torch.Generator().manual_seed(1))
+Y = X @ torch.tensor([1.0, -2.0, 0.5])
+SETTINGS = LoopSettings(n_epochs=6, batch_size=8, learning_rate=0.1, patience=100)
+
+
+class Killed(Exception):
+    """Stands for a process that is killed."""
+
+
+def fit(folder: Path | None, stop_after: int = 10**9, settings: LoopSettings = SETTINGS) -> Trained:
+    weight = torch.nn.Parameter(torch.zeros(3))
+    calls = 0
+
+    def backward(batch: list[int]) -> float:
+        nonlocal calls
+        calls += 1
+        if calls > stop_after:
+            raise Killed
+        noise = torch.rand(len(batch))  # stands for dropout: its state must be resumed, too
+        loss = ((X[batch] @ weight - Y[batch] + 0.01 * noise) ** 2).mean()
+        loss.backward()
+        return loss.item()
+
+    def validate() -> float:
+        with torch.no_grad():
+            return ((X @ weight - Y) ** 2).mean().item()
+
+    return train({"w": weight}, 64, backward, validate, settings, seed=3, folder=folder)
+
+
+def test_learns_and_keeps_the_best() -> None:
+    found = fit(None)
+    best = min(row["validation"] for row in found.history)
+    assert ((X @ found.weights["w"] - Y) ** 2).mean().item() == pytest.approx(best)
+    assert best < 0.05
+
+
+@pytest.mark.parametrize("stop_after", [5, 17, 30])
+def test_killed_and_resumed_ends_the_same(tmp_path: Path, stop_after: int) -> None:
+    expected = fit(None)
+    with pytest.raises(Killed):
+        fit(tmp_path / "c", stop_after)
+    found = fit(tmp_path / "c")
+    assert torch.equal(found.weights["w"], expected.weights["w"])
+    assert found.history == expected.history
+    assert not (tmp_path / "c").exists()
+
+
+def test_a_checkpoint_of_other_settings_is_not_used(tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        fit(tmp_path / "c", 17)
+    other = LoopSettings(n_epochs=4, batch_size=8, learning_rate=0.05, patience=100)
+    found, expected = fit(tmp_path / "c", settings=other), fit(None, settings=other)
+    assert torch.equal(found.weights["w"], expected.weights["w"])
+
+
+def test_stops_early() -> None:
+    """A learning rate that makes it worse stops after `patience` evaluations."""
+    bad = LoopSettings(n_epochs=50, batch_size=8, learning_rate=100.0, patience=3, warmup_share=0)
+    found = fit(None, settings=bad)
+    assert len(found.history) < 20
