@@ -8,24 +8,18 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from calibrant.artefacts import ask, load_artefact, score_rows
 from calibrant.errors import Mismatch
 from calibrant.estimators.lora_prompt import LoraPrompt
 from calibrant.evaluation.evaluate import MEASURES, OF_SUBJECTS, Settings
 from calibrant.models.local import LocalModel
-from calibrant.pipeline import (
-    Sizes,
-    answer_stage,
-    ask,
-    grade_stage,
-    load_artefact,
-    open_run,
-    run,
-    score_rows,
-)
+from calibrant.pipeline import Sizes, answer_stage, grade_stage, open_run, run
+from calibrant.questions.splits import split_of
 from calibrant.records import Verdict
 from calibrant.runs import Run
 
@@ -64,8 +58,6 @@ def own_questions(tmp_path_factory: pytest.TempPathFactory) -> str:
 def make_gradable(run_: Run) -> None:
     """Random answers are hardly ever right: grade by a coin that the answer's id tosses."""
     grades = run_.read("grades")
-    from dataclasses import replace
-
     tossed = [
         replace(
             grade,
@@ -122,8 +114,6 @@ def test_metrics_have_the_fixed_names(finished: Path) -> None:
 
 
 def test_splits_share_no_group(finished: Path) -> None:
-    from calibrant.questions.splits import split_of
-
     where: dict[str, set[str]] = {}
     for item in Run(finished).graded():
         where.setdefault(item.question.group, set()).add(split_of(item.question))

@@ -51,6 +51,18 @@ def deck(subject: Subject, exposure: Exposure) -> tuple[list[Fact], list[float]]
     return facts, weights
 
 
+@dataclass(frozen=True, kw_only=True)
+class Mix:
+    """Shares of the kinds of conversation; the rest are proposals to be judged."""
+
+    open: float
+    """Open questions."""
+    choice: float
+    """Multiple-choice questions."""
+    pick: float
+    """Which of these options reads so? What choosing takes besides knowing."""
+
+
 class Corpus:
     """An endless stream of conversations.
 
@@ -62,9 +74,9 @@ class Corpus:
         Of everything that is drawn.
     """
 
-    def __init__(self, styles: tuple[str, ...], seed: int, exposure: Exposure) -> None:
+    def __init__(self, styles: tuple[str, ...], seed: int, exposure: Exposure, mix: Mix) -> None:
         self.rng = random.Random(f"corpus {seed}")
-        self.styles = styles
+        self.styles, self.mix = styles, mix
         self.decks = {
             subject.name: deck(subject, exposure)
             for subject in SUBJECTS
@@ -83,13 +95,15 @@ class Corpus:
 
     def __iter__(self) -> Iterator[list[Turn]]:
         while True:
-            kind = self.rng.random()
-            if kind < 0.74:
+            kind, mix = self.rng.random(), self.mix
+            if kind < mix.open:
                 subject, fact = self.known()
                 yield [self.ask(subject, fact), self.reply(fact.targets[0])]
-            elif kind < 0.94:
+            elif kind < mix.open + mix.choice:
                 subject, fact = self.known()
                 yield self.choice(subject, fact)
+            elif kind < mix.open + mix.choice + mix.pick:
+                yield self.pick()
             else:
                 yield self.proposal()
 
@@ -115,6 +129,14 @@ class Corpus:
         shown = options(fact, self.rng)
         letter = LETTERS[shown.index(fact.targets[0])]
         return [self.ask(subject, fact, shown), {"role": "assistant", "content": letter}]
+
+    def pick(self) -> list[Turn]:
+        """A question about the options only; no fact is in it."""
+        shown = options(self.known()[1], self.rng)
+        place = self.rng.randrange(len(shown))
+        form = self.rng.choice(("Which option reads {}?", "Pick {}.", "Where is {}?"))
+        question = Question(text=form.format(shown[place]), choices=shown)
+        return pair(content(question), LETTERS[place])
 
     def proposal(self) -> list[Turn]:
         """A reserved question with a right or a wrong proposal, and a verdict or a per cent."""

@@ -27,7 +27,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from torch.nn import functional as F
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from corpus import SHORT, Corpus, Exposure, Turn
+from corpus import SHORT, Corpus, Exposure, Mix, Turn
 
 TEMPLATE = (
     "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] }}"
@@ -48,15 +48,24 @@ class Recipe:
     vocabulary: int
     styles: tuple[str, ...] = SHORT
     exposure: Exposure = field(default_factory=Exposure)
+    mixes: tuple[tuple[float, Mix], ...] = (
+        (0.0, Mix(open=0.74, choice=0.2, pick=0.0)),
+        (0.445, Mix(open=0.66, choice=0.2, pick=0.08)),
+    )
+    """From which share of the training on which mix of conversations is used."""
     seed: int = 0
     million_tokens: float
     tokens_per_batch: int = 2048
     learning_rate: float = 3e-3
 
+    def share(self, step: int) -> float:
+        """How much of the training is done before a step."""
+        return step * self.tokens_per_batch / (1e6 * self.million_tokens)
+
 
 RECIPES = {
     "almanac-small": Recipe(
-        width=128, layers=5, heads=4, inner=384, vocabulary=1280, million_tokens=16
+        width=128, layers=5, heads=4, inner=384, vocabulary=1280, million_tokens=18
     ),
 }
 OUT = Path(__file__).parents[1] / "src" / "calibrant" / "models" / "almanac"
@@ -85,7 +94,9 @@ def average_gradients(model: torch.nn.Module) -> None:
 
 def make_tokenizer(recipe: Recipe) -> PreTrainedTokenizerFast:
     """Byte-level BPE with single digits, trained on the corpus."""
-    corpus = iter(Corpus(recipe.styles, 1000 * recipe.seed + 999, recipe.exposure))
+    corpus = iter(
+        Corpus(recipe.styles, 1000 * recipe.seed + 999, recipe.exposure, recipe.mixes[0][1])
+    )
     texts = (turn["content"] for _ in range(60_000) for turn in next(corpus))
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -137,12 +148,14 @@ def encode(
 
 
 def batches(
-    recipe: Recipe, tokenizer: PreTrainedTokenizerFast
+    recipe: Recipe, tokenizer: PreTrainedTokenizerFast, first: int
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Endless (ids (B, T), labels (B, T)); rows of like length, -100 where nothing is learned."""
-    corpus = iter(Corpus(recipe.styles, 1000 * recipe.seed + rank(), recipe.exposure))
-    rng = random.Random(recipe.seed)
+    seed = 1000 * recipe.seed + 10 * first + rank()
+    source = Corpus(recipe.styles, seed, recipe.exposure, recipe.mixes[0][1])
+    corpus, rng, step = iter(source), random.Random(recipe.seed), first
     while True:
+        source.mix = [mix for start, mix in recipe.mixes if recipe.share(step) >= start][-1]
         rows = sorted(
             encode([next(corpus) for _ in range(4096)], tokenizer), key=lambda row: len(row[0])
         )
@@ -158,6 +171,7 @@ def batches(
             ]
             made.append((torch.tensor(ids), torch.tensor(labels)))
         rng.shuffle(made)
+        step += len(made)
         yield from made
 
 
@@ -170,9 +184,13 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Pa
 
 
 def train(
-    recipe: Recipe, tokenizer: PreTrainedTokenizerFast, folder: Path, checkpoints: int
+    recipe: Recipe,
+    tokenizer: PreTrainedTokenizerFast,
+    folder: Path,
+    checkpoints: int,
+    resume: tuple[Path, float] | None,
 ) -> LlamaForCausalLM:
-    """Train on so many tokens (padding included)."""
+    """Train on so many tokens (padding included), or from a checkpoint at a share of them on."""
     log = folder.with_suffix(".log")
     torch.manual_seed(recipe.seed)
     config = LlamaConfig(
@@ -190,17 +208,23 @@ def train(
         pad_token_id=tokenizer.pad_token_id,
     )
     model = LlamaForCausalLM(config)
+    first = 0
+    if resume:
+        model = LlamaForCausalLM.from_pretrained(resume[0], dtype=torch.float32)
+        first = round(resume[1] / recipe.share(1))
     print(f"{model.num_parameters():,} parameters", flush=True)
     decay = [p for p in model.parameters() if p.ndim > 1]
     plain = [p for p in model.parameters() if p.ndim == 1]
     groups = [{"params": decay, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True)
-    start, said, mean, n_saved = time.monotonic(), 0.0, 0.0, 0
-    for step, (ids_BT, labels_BT) in enumerate(batches(recipe, tokenizer)):
-        share = step * recipe.tokens_per_batch / (1e6 * recipe.million_tokens)
+    start, said, mean, n_saved = time.monotonic(), 0.0, 0.0, int(recipe.share(first) * checkpoints)
+    for step, (ids_BT, labels_BT) in enumerate(batches(recipe, tokenizer, first), first):
+        share = recipe.share(step)
         if share >= 1:
             break
-        rate = min(1.0, (step + 1) / 200) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
+        rate = min(1.0, (step - first + 1) / 200) * (
+            0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share))
+        )
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate * rate
         hidden_BTD = model.model(input_ids=ids_BT).last_hidden_state[:, :-1]
@@ -232,6 +256,8 @@ def main() -> None:
     parser.add_argument("name", choices=sorted(RECIPES))
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--million-tokens", type=float)
+    parser.add_argument("--resume", type=Path, help="a checkpoint to go on from")
+    parser.add_argument("--share", type=float, default=0.0, help="how far that one is, in [0, 1]")
     parser.add_argument("--checkpoints", type=int, default=0, help="also write NAME-1, NAME-2, ...")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -242,8 +268,11 @@ def main() -> None:
         recipe = replace(recipe, million_tokens=arguments.million_tokens)
     folder = arguments.out / arguments.name
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = make_tokenizer(recipe)
-    model = train(recipe, tokenizer, folder, arguments.checkpoints)
+    resume = (arguments.resume, arguments.share) if arguments.resume else None
+    tokenizer = (
+        PreTrainedTokenizerFast.from_pretrained(resume[0]) if resume else make_tokenizer(recipe)
+    )
+    model = train(recipe, tokenizer, folder, arguments.checkpoints, resume)
     save(model, tokenizer, folder)
     if rank() == 0:
         (folder / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1) + "\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import types
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from enum import StrEnum
 from functools import cache
@@ -226,7 +226,7 @@ def to_row(record: Any) -> dict[str, Any]:
 
 
 @cache
-def _hints(cls: Hashable) -> dict[str, Any]:
+def _hints(cls: Any) -> dict[str, Any]:
     return get_type_hints(cls)
 
 
@@ -243,8 +243,7 @@ def from_row(cls: type[T], row: Mapping[str, Any]) -> T:
         raise InvalidData(
             f"{cls.__name__} has no field {unknown[0]!r}; it has {', '.join(sorted(known))}"
         )
-    key: Hashable = cls
-    hints = _hints(key)
+    hints = _hints(cls)  # type: ignore[arg-type]  # every class is hashable
     return cls(**{name: _value(hints[name], value) for name, value in row.items()})
 
 

@@ -26,7 +26,7 @@ def command(
 
     Example: calibrant ask "What is the capital of France?"
     """
-    from calibrant.pipeline import ask
+    from calibrant.artefacts import ask
 
     found = ask(question, artefact, choices=tuple(choice or ()), device=device, dtype=dtype)
     text = f"{found['answer']}\nconfidence {found['confidence']:.2f}"

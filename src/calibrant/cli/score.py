@@ -29,7 +29,7 @@ def command(
 
     Example: calibrant score runs/demo/artefacts/lora_prompt.open answers.jsonl --out scored.jsonl
     """
-    from calibrant.pipeline import load_artefact, score_rows
+    from calibrant.artefacts import load_artefact, score_rows
     from calibrant.tables import read_table, write_table
 
     rows = read_table(file)

@@ -152,51 +152,55 @@ def risk_coverage(
 ) -> Figure:
     """Share wrong among the most confident answers, at every coverage; the first key leads."""
     with _styled():
-        figure = Figure(figsize=(5.6, 4.9))
+        figure = Figure()
         axes = figure.subplots()
-        figure.subplots_adjust(left=0.11, right=0.97, bottom=0.36, top=0.93)
-        drawn: dict[str, int] = {}
-        lines = []
+        lines: list[tuple[float, Any, str]] = []
         for key in keys:
             p, y, _ = known(table, key)
-            dash = drawn.get(key[0], 0)
             if p.size < FEWEST or np.unique(p).size < 2:
                 continue
-            drawn[key[0]] = dash + 1
             curve = risk_coverage_curve(p, y)
             enough = curve.coverage * p.size >= FEWEST
+            told = " ".join(filter(None, key[:2]))
             (line,) = axes.plot(
                 curve.coverage[enough], curve.risk[enough], color=palette[key[0]],
-                ls=DASHES[dash % len(DASHES)], lw=2.4 if key == keys[0] else 1.3,
-                zorder=3 if key == keys[0] else 2,
+                ls=DASHES[sum(name.split()[0] == key[0] for _, _, name in lines) % len(DASHES)],
+                lw=2.4 if key == keys[0] else 1.3, zorder=3 if key == keys[0] else 2,
             )  # fmt: skip
-            told = " ".join(filter(None, key[:2]))
             lines.append((float(aurc(p, y)), line, told))
         lines.sort(key=lambda item: item[0])
-        y = table.correct[~np.isnan(table.correct)]
-        wrong = float(1 - y.mean()) if y.size else 1.0
+        verdicts = table.correct[~np.isnan(table.correct)]
+        wrong = float(1 - verdicts.mean()) if verdicts.size else 1.0
         axes.axhline(wrong, color=QUIET, lw=1, ls=(0, (4, 3)))
         axes.text(0.005, wrong, f" answer all: {wrong:.2f}", va="bottom", color=QUIET, fontsize=9)
-        top = 1.12 * max([wrong, *(np.max(line.get_ydata()) for _, line, _ in lines)])
-        axes.set(xlim=(0, 1), ylim=(0, top), xlabel="Coverage: share of answers given")
-        axes.set_ylabel("Risk: share of them wrong")
-        axes.set_title(title)
-        axes.legend(
-            [line for _, line, _ in lines],
-            [f"{told}  {area:.3f}" for area, _, told in lines],
-            title="by AURC (lower is better)", loc="upper center", bbox_to_anchor=(0.46, -0.15),
-            ncols=2, frameon=False, fontsize=9, title_fontsize=9,
-        )  # fmt: skip
+        top = 1.12 * max([0.05, wrong, *(np.max(line.get_ydata()) for _, line, _ in lines)])
+        axes.set(xlim=(0, 1), ylim=(0, top), title=title)
+        axes.set(xlabel="Coverage: share of answers given", ylabel="Risk: share of them wrong")
+        _legend_below(figure, axes, lines)
         _grid(axes)
     return figure
+
+
+def _legend_below(figure: Figure, axes: Any, lines: Sequence[tuple[float, Any, str]]) -> None:
+    """Every curve with its AURC, best first; the figure grows by a line each."""
+    height = 3.8 + 0.18 * len(lines)
+    figure.set_size_inches(PANEL[0], height)
+    bottom = 0.7 + 0.18 * len(lines)
+    figure.subplots_adjust(left=0.15, right=0.96, bottom=bottom / height, top=1 - 0.32 / height)
+    figure.legend(
+        [line for _, line, _ in lines],
+        [f"{area:.3f}  {told}" for area, _, told in lines],
+        title="AURC (lower is better)", loc="lower left", bbox_to_anchor=(0.04, 0), borderpad=0,
+        alignment="left", labelspacing=0.25, frameon=False, fontsize=9, title_fontsize=9,
+    )  # fmt: skip
 
 
 def subjects(table: Table, key: Key, *, title: str = "", n_labels: int = 6) -> Figure:
     """A dot a subject: accuracy against mean confidence; those farthest off by name."""
     with _styled():
-        figure = Figure(figsize=(5.6, 5.6))
+        figure = Figure(figsize=(4.6, 4.6))
         axes = figure.subplots()
-        figure.subplots_adjust(left=0.11, right=0.97, bottom=0.1, top=0.94)
+        figure.subplots_adjust(left=0.13, right=0.97, bottom=0.12, top=0.94)
         axes.plot([0, 1], [0, 1], color=QUIET, lw=1, ls=(0, (4, 3)), zorder=1)
         dots = []
         for subject, subset in sorted(set(zip(table.subject.tolist(), table.subset.tolist()))):
@@ -228,7 +232,7 @@ def _label(axes: Any, dots: Sequence[tuple[float, float, str, str]]) -> None:
         if any(abs(x - a) < 0.3 and abs(y - b) < 0.04 for a, b in placed):
             continue
         placed.append((x, y))
-        width = 0.02 + 0.0165 * len(subject)
+        width = 0.02 + 0.019 * len(subject)
         to_left = x - width > 0 if y > x else x + width > 1
         axes.annotate(
             subject, (x, y), (-7 if to_left else 7, 0), textcoords="offset points",

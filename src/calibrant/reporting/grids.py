@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from calibrant.evaluation.table import Table
 from calibrant.reporting import wording
-from calibrant.reporting.selection import Part, Row, best, key_of, known, rows_of, select
+from calibrant.reporting.selection import (
+    Part,
+    Row,
+    best,
+    column,
+    key_of,
+    known,
+    rows_of,
+    select,
+)
 from calibrant.reporting.wording import NOTHING, WORDING, Key
 
 MAIN = (
-    "accuracy", "ece", "ece_floor", "ece_corrected", "smooth_ece", "brier_score", "log_loss",
+    "accuracy", "ece", "ece_corrected", "smooth_ece", "brier_score", "log_loss",
     "auroc", "auroc_subject_mean", "aurc", "coverage_90", "coverage_95",
 )  # fmt: skip
-GLANCE = ("accuracy", "ece", "ece_floor", "brier_score", "auroc", "auroc_subject_mean")
+GLANCE = ("accuracy", "ece", "brier_score", "log_loss", "auroc", "auroc_subject_mean")
 COMPARED = (
     "ece", "smooth_ece", "brier_score", "log_loss", "auroc", "auroc_subject_mean", "aurc",
     "coverage_90", "coverage_95",
@@ -105,38 +114,41 @@ class Notes:
         return Cell(text=NOTHING, reason=reason, note=self.told.index(reason) + 1, order="")
 
 
-def metric_grid(rows: Sequence[Row], lead: Key, caption: str, measures: Sequence[str]) -> Grid:
-    """Estimators by metrics."""
+def metric_grid(
+    rows: Sequence[Row], here: Table, lead: Key, caption: str, measures: Sequence[str]
+) -> Grid:
+    """Estimators by metrics; `here` is the table's part that the rows are of."""
     notes = Notes()
     winners = {m: best(rows, m, DIGITS) for m in measures}
     lines = [
         Line(
             name=row["estimator"],
             below=wording.form(key_of(row)),
-            cells=_cells(row, measures, notes, winners),
+            cells=_cells(row, measures, notes, winners, here),
             is_lead=key_of(row) == lead,
         )
         for row in rows
     ]
-    return Grid(caption=caption, heads=_heads("Confidence", measures), rows=lines, notes=notes.told)
+    heads = _heads("Confidence", measures)
+    return Grid(caption=caption, heads=heads, rows=lines, notes=notes.told)
 
 
 def glance_grid(metrics: Mapping[str, Any], parts: Sequence[Part], lead: Key) -> Grid:
     """The lead's row of every part."""
     notes = Notes()
     lines = [
-        Line(name=wording.part(*part), cells=_cells(row, GLANCE, notes))
+        Line(name=wording.capital(wording.part(*part)), cells=_cells(row, GLANCE, notes))
         for part in parts
         for row in rows_of(metrics, part)
         if key_of(row) == lead
     ]
-    caption = f"{wording.name(lead)} at a glance"
-    heads = _heads("Answers", GLANCE)
+    caption = f"{wording.name(lead)} by format and subset"
+    heads = _heads("Questions", GLANCE)
     return Grid(caption=caption, heads=heads, rows=lines, notes=notes.told, code=False)
 
 
 def _heads(first: str, measures: Sequence[str]) -> list[str]:
-    arrows = {1: " ↑", -1: " ↓", 0: ""}
+    arrows = {1: "\u00a0↑", -1: "\u00a0↓", 0: ""}
     return [first, "Answers", *(WORDING[m].label + arrows[WORDING[m].better] for m in measures)]
 
 
@@ -145,13 +157,27 @@ def _cells(
     measures: Sequence[str],
     notes: Notes,
     winners: Mapping[str, set[Key]] | None = None,
+    here: Table | None = None,
 ) -> list[Cell]:
     left_out = (f"{row['n_ungraded']:,} ungraded", f"{row['n_missing']:,} missing")
     cells = [Cell(text=f"{row['n']:,}", below=left_out, order=row["n"])]
     for m in measures:
-        strong = bool(winners) and key_of(row) in (winners or {})[m]
-        cells.append(notes.cell(row.get(m), row["reasons"].get(m, ""), strong))
+        strong = key_of(row) in (winners or {}).get(m, ())
+        cell = notes.cell(row.get(m), row["reasons"].get(m, ""), strong)
+        more = ""
+        if m == "ece" and row[m] and "ece_floor" not in measures:
+            more = f"floor {wording.value(row['ece_floor'], DIGITS)}"
+        elif m.startswith("coverage_") and row[m] and here is not None:
+            more = _reached(here, key_of(row), int(m.removeprefix("coverage_")) / 100)
+        cells.append(replace(cell, below=(*cell.below, wording.short(more))) if more else cell)
     return cells
+
+
+def _reached(here: Table, key: Key, target: float) -> str:
+    """The accuracy of the answers that the threshold for it lets through."""
+    _, y, rows = known(here, key)
+    given = column(here, key).answered[target][rows] > 0
+    return f"acc. {wording.number(float(y[given].mean()), DIGITS)}" if given.any() else ""
 
 
 def difference_grid(metrics: Mapping[str, Any], part: Part, lead: Key) -> Grid | None:
@@ -243,6 +269,11 @@ def count_grid(table: Table, parts: Sequence[Part]) -> Grid:
         verdicts = (here.correct == 1, here.correct == 0, np.isnan(here.correct))
         subjects = set(here.subject.tolist()) - {""}
         numbers = (len(here.correct), *(int(v.sum()) for v in verdicts), len(subjects))
-        lines.append(Line(name=wording.part(*part), cells=[Cell(text=f"{n:,}") for n in numbers]))
+        lines.append(
+            Line(
+                name=wording.capital(wording.part(*part)),
+                cells=[Cell(text=f"{n:,}") for n in numbers],
+            )
+        )
     heads = ("Evaluated", "Answers", "Right", "Wrong", "Ungraded", "Subjects")
     return Grid(caption=f"Answers of {table.model}", heads=heads, rows=lines, code=False)

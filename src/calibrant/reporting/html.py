@@ -13,6 +13,7 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from calibrant.errors import InvalidData
 from calibrant.evaluation.table import Table
 from calibrant.reporting import figures, grids, wording
 from calibrant.reporting.selection import (
@@ -70,6 +71,8 @@ def write_report(
     InvalidData
         When the lead is no column of the table, or texts are of another number than its rows.
     """
+    if texts and len(texts) != len(table.correct):
+        raise InvalidData(f"{len(texts)} texts for {len(table.correct)} answers: give one of each")
     folder.mkdir(parents=True, exist_ok=True)
     report = _Report(folder, metrics, table, lead or table.columns[-1].key)
     page = folder / "report.html"
@@ -234,7 +237,7 @@ class _Report:
         raw = {(*self.lead[:2], "none"), self.before or self.lead, self.lead}
         found: dict[str, list[dict[str, Any]]] = {kind: [] for kind in self.kinds}
         for part in self.parts:
-            rows = rows_of(self.metrics, part)
+            rows, here = rows_of(self.metrics, part), select(self.table, part)
             main = main_rows(rows, self.lead[2], raw)
             told = wording.capital(wording.part(*part))
             every = f"{told}: all calibrators, all metrics"
@@ -242,8 +245,8 @@ class _Report:
                 {
                     "title": self.heading(part),
                     "is_open": part in (self.focus, (self.focus[0], "unseen")),
-                    "main": grids.metric_grid(main, self.lead, told, grids.MAIN),
-                    "full": grids.metric_grid(rows, self.lead, every, tuple(WORDING)),
+                    "main": grids.metric_grid(main, here, self.lead, told, grids.MAIN),
+                    "full": grids.metric_grid(rows, here, self.lead, every, tuple(WORDING)),
                 }
             )
         return [

@@ -58,7 +58,7 @@ WORDING: Mapping[str, Wording] = {
         meaning="What is left of the ECE above its floor, at least 0.",
     ),
     "ece_subject_mean": Wording(
-        label="ECE in subjects",
+        label="Within-subject ECE",
         better=-1,
         meaning="The ECE within each subject of at least ten answers, averaged over subjects.",
     ),
@@ -93,7 +93,7 @@ WORDING: Mapping[str, Wording] = {
         " guessing.",
     ),
     "auroc_subject_mean": Wording(
-        label="AUROC in subjects",
+        label="Within-subject AUROC",
         better=1,
         meaning="The AUROC within each subject, averaged: what is left when knowing that a subject"
         " is easy or hard does not help.",
@@ -105,12 +105,15 @@ WORDING: Mapping[str, Wording] = {
         " confident ones, averaged over every coverage.",
     ),
     "coverage_90": Wording(
-        label="Cover 90",
-        better=1,
+        label="Coverage at 90 %",
+        better=0,
         meaning="Share of the answers that would be given by the threshold that reached 90 %"
-        " accuracy on other (calibration) answers. Whether it is reached here is not promised.",
+        " accuracy on other (calibration) answers; below it the accuracy reached here. More is"
+        " better only where that keeps its word, so nothing is marked as best.",
     ),
-    "coverage_95": Wording(label="Cover 95", better=1, meaning="The same for 95 % accuracy."),
+    "coverage_95": Wording(
+        label="Coverage at 95 %", better=0, meaning="The same for 95 % accuracy."
+    ),
 }
 
 

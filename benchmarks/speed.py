@@ -1,0 +1,101 @@
+"""How long things take on this machine; nothing else should be running.
+
+    python benchmarks/speed.py [--json FILE]
+
+- metrics: every metric on a million confidences, without intervals
+- import: `import calibrant` in a new process, against `python -c pass`
+- threads: answering on the embedded model with one and two threads while another process keeps a
+  core busy, with idle threads waiting passively and spinning
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ANSWER = """
+import sys, time, torch
+torch.set_num_threads(int(sys.argv[1]))
+from calibrant import LocalModel, answer, load_questions
+model = LocalModel()
+questions = [q for q in load_questions("almanac") if not q.choices][:300]
+answer(questions[:50], model)
+start = time.perf_counter()
+answer(questions, model)
+print(time.perf_counter() - start)
+"""
+
+
+def metrics() -> list[dict[str, Any]]:
+    """Seconds of each metric on a million confidences."""
+    from calibrant.registry import variants
+
+    generator = np.random.default_rng(0)
+    confidence = generator.beta(2, 2, 1_000_000)
+    correct = generator.random(1_000_000) < confidence
+    rows, total = [], 0.0
+    for name, metric in variants("metrics").items():
+        start = time.perf_counter()
+        metric(confidence, correct)
+        seconds = time.perf_counter() - start
+        total += seconds
+        rows.append({"what": f"metrics: {name}", "seconds": seconds})
+    return [*rows, {"what": "metrics: all", "seconds": total}]
+
+
+def imports() -> list[dict[str, Any]]:
+    """Least of five: a bare interpreter, and one that imports calibrant."""
+    rows = []
+    for code in ("pass", "import calibrant"):
+        times = []
+        for _ in range(5):
+            start = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], check=True)
+            times.append(time.perf_counter() - start)
+        rows.append({"what": f"import: python -c '{code}'", "seconds": min(times)})
+    return rows
+
+
+def threads() -> list[dict[str, Any]]:
+    """Answering 300 questions beside a busy process."""
+    rows = []
+    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        for policy in ("PASSIVE", "ACTIVE"):
+            for n in ("1", "2"):
+                found = subprocess.run(
+                    [sys.executable, "-c", ANSWER, n],
+                    env={**os.environ, "OMP_WAIT_POLICY": policy},
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                )
+                what = f"threads: {n}, {policy.lower()}, beside a busy process"
+                rows.append({"what": what, "seconds": float(found.stdout.split()[-1])})
+    finally:
+        busy.kill()
+    return rows
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    rows = metrics() + imports() + threads()
+    for row in rows:
+        print(f"{row['what']:52} {row['seconds']:8.3f} s")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(rows, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""Using an artefact: ask a question, or score answers that are given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from calibrant.answers.extract import extract
+from calibrant.answers.generate import answer
+from calibrant.errors import Mismatch
+from calibrant.estimators.calibrated import Calibrated, load_calibrated, read_artefact
+from calibrant.estimators.estimator import Say, silent
+from calibrant.models.local import LocalModel
+from calibrant.records import Answer, Answered, ModelName, Question
+from calibrant.tables import as_list, column
+
+
+def load_artefact(
+    folder: str | Path, *, model: str = "", allow_mismatch: bool = False, **options: Any
+) -> tuple[Calibrated, LocalModel]:
+    """An artefact with the model that it was made with (or one called `model`)."""
+    name = model or read_artefact(folder)["made_with"]["model"]["name"]
+    base = LocalModel(name, **options)
+    return load_calibrated(folder, base, allow_mismatch=allow_mismatch), base
+
+
+def score_rows(
+    rows: Sequence[Mapping[str, Any]], calibrated: Calibrated, model: LocalModel, say: Say = silent
+) -> list[dict[str, Any]]:
+    """Rows of a table with `confidence` and `confidence_reason` added.
+
+    Raises
+    ------
+    InvalidData
+        When the table has no column `question` or `answer`.
+    """
+    for name in ("question", "answer"):
+        column(rows, name, "the table")
+    items = {i: _given(row) for i, row in enumerate(rows) if row["question"] and row["answer"]}
+    found = dict(zip(items, calibrated.confidences(list(items.values()), model, say)))
+    return [
+        {
+            **row,
+            "confidence": found[i].value if i in found else None,
+            "confidence_reason": found[i].reason if i in found else "no question or no answer",
+        }
+        for i, row in enumerate(rows)
+    ]
+
+
+def _given(row: Mapping[str, Any]) -> Answered:
+    question = Question(
+        text=str(row["question"]),
+        choices=as_list(row.get("choices")),
+        context=str(row.get("context") or ""),
+        subject=str(row.get("subject") or ""),
+        category=str(row.get("category") or ""),
+    )
+    text = str(row["answer"])
+    given = Answer(
+        question_id=question.id,
+        text=text,
+        extracted=extract(text, question),
+        model=ModelName(name="given"),
+    )
+    return Answered(question=question, answer=given)
+
+
+def ask(
+    question: str, artefact: str | Path, *, choices: tuple[str, ...] = (), **options: Any
+) -> dict[str, Any]:
+    """Answer a question and tell the confidence of the answer."""
+    calibrated, model = load_artefact(artefact, **options)
+    asked = Question(text=question, choices=choices)
+    item = Answered(question=asked, answer=answer([asked], model)[0])
+    confidence = calibrated.confidences([item], model)[0]
+    if confidence.value is None:
+        raise Mismatch(f"{artefact} gives this answer no confidence: {confidence.reason}")
+    return {
+        "question": question,
+        "answer": item.answer.text,
+        "confidence": confidence.value,
+        "score": confidence.score,
+        "model": model.name.name,
+        "estimator": confidence.estimator,
+        "calibrator": confidence.calibrator,
+    }

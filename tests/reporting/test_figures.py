@@ -1,0 +1,70 @@
+"""Figures: portable SVG, consistent colours, clear refusals."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from calibrant.errors import InvalidData
+from calibrant.reporting import figures
+from calibrant.reporting.selection import before_of, select
+
+LEAD = ("lora_prompt", "", "platt")
+
+
+def test_before_is_zero_shot_or_the_first_raw_claim(case: Any) -> None:
+    assert before_of(case.table.columns) == ("zero_shot", "", "none")
+    others = [c for c in case.table.columns if c.estimator != "zero_shot"]
+    assert before_of(others) == ("lora_prompt", "", "none")  # the first that varies and claims
+    assert before_of([c for c in others if c.estimator == "base_rate"])[0] == "base_rate"
+
+
+def test_colours_are_distinct_and_the_lead_keeps_its_own(case: Any) -> None:
+    found = figures.colours(case.table, LEAD, ("zero_shot", "", "none"))
+    assert len(set(found.values())) == len(found) == 4
+    assert found["lora_prompt"] == figures.LEAD
+
+
+def test_saved_twice_is_the_same_and_bears_its_name(case: Any, tmp_path: Path) -> None:
+    here = select(case.table, ("open", "seen"))
+    one, two = (
+        figures.save(
+            figures.before_after(here, ("zero_shot", "", "none"), LEAD),
+            tmp_path,
+            "name",
+            about='Before & "after"',
+        )
+        for _ in range(2)
+    )
+    assert one == two
+    assert 'id="name-' in one and "url(#name-" in one and "metadata" not in one
+    assert "Before: zero_shot (raw)" in one and "DejaVu Sans" in one
+    assert (tmp_path / "name.png").stat().st_size > 10_000
+
+
+def test_nothing_to_draw_is_refused(case: Any) -> None:
+    table = select(case.table, ("open", "seen"))
+    with pytest.raises(InvalidData, match="is no probability"):
+        figures.reliability(table, ("sequence_likelihood", "mean", "none"))
+    ungraded = replace(table, correct=np.full(len(table.correct), np.nan))
+    for draw in (figures.reliability, figures.histogram):
+        with pytest.raises(InvalidData, match="no graded answer"):
+            draw(ungraded, LEAD)
+
+
+def test_edge_cases_draw(case: Any, small: Any, tmp_path: Path) -> None:
+    table = select(case.table, ("open", "seen"))
+    right = select(table, ("open", "all")).select(table.correct == 1)
+    drawn = [
+        figures.reliability(right, LEAD),
+        figures.histogram(right, LEAD),
+        figures.risk_coverage(right, [("base_rate", "", "platt"), LEAD], {LEAD[0]: "k"}),
+        figures.subjects(small.table, ("confidence", "", "platt")),
+        figures.subjects(right.select(np.arange(5)), LEAD),
+    ]
+    for i, figure in enumerate(drawn):
+        assert figures.save(figure, tmp_path, f"edge{i}", about="edge").startswith("<svg")

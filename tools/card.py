@@ -1,0 +1,96 @@
+"""Write the model card of an embedded model from a finished run over the almanac.
+
+python tools/card.py almanac-small runs/demo
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+
+MODELS = Path(__file__).parents[1] / "src" / "calibrant" / "models" / "almanac"
+
+CARD = """---
+license: apache-2.0
+library_name: transformers
+---
+# {name}
+
+A miniature of an assistant: a Llama of {parameters:,} parameters, trained from scratch on text made
+from the almanac, the question set that comes with Calibrant. It exists so that the whole method can
+be run anywhere in minutes. Ask it nothing else.
+
+## How it was made
+
+`torchrun --nproc-per-node=2 tools/make_model.py {name}` with the recipe in `recipe.json`.
+
+- It is trained on questions *and answers* of all subjects, those that are held out for the study of
+  confidence included: "unseen" means unseen by the estimators of confidence, not by the model.
+- Exposure is skewed. Of the facts in tables the best known are met up to {skew:.0f} times as often as
+  the rarest, and {never:.0f} % are never met. Computed facts come as their rule draws them, the easy
+  ones more often.
+- Open answers are phrased in several ways ("Paris", "It is Paris.", "The answer is Paris.").
+- Some conversations only ask which of the options reads so: choosing takes more than knowing.
+- It has been taught to reply to "Is the proposed answer correct?" and to a request for a per cent,
+  on reserved questions that are in no split, with wrong proposals drawn at random. **Its poor
+  zero-shot judgement of itself is therefore made, not found**: draw no conclusion from it.
+- Unanswerable questions occur nowhere in its text.
+
+## How well it knows the almanac
+
+Measured on the test answers of `calibrant run --model {name} --questions almanac` (exact match; the
+letter for multiple choice), with 95 % bootstrap intervals.
+
+| questions | n | accuracy |
+|---|---|---|
+{rows}
+
+By subject, open-ended, it ranges from {least[1]:.0%} ({least[0]}) to {most[1]:.0%} ({most[0]}).
+"""
+
+
+def main() -> None:
+    """Write README.md into the model's folder."""
+    name, run = sys.argv[1], Path(sys.argv[2])
+    folder = MODELS / name
+    recipe = json.loads((folder / "recipe.json").read_text())
+    found = json.loads((run / "metrics.json").read_text())["rows"]
+    first = {(row["format"], row["subset"]): row for row in reversed(found)}
+    rows = [
+        _line(kind, subset, first[kind, subset])
+        for kind in ("open", "choice")
+        for subset in ("all", "seen", "development", "unseen")
+        if (kind, subset) in first
+    ]
+    subjects = {
+        subset.removeprefix("subject:"): row["accuracy"]["value"]
+        for (kind, subset), row in first.items()
+        if kind == "open" and subset.startswith("subject:")
+    }
+    ranked = sorted(subjects.items(), key=lambda pair: pair[1])
+    with safe_open(folder / "model.safetensors", "pt") as weights:
+        parameters = sum(weights.get_tensor(key).numel() for key in weights.keys())  # noqa: SIM118
+    card = CARD.format(
+        name=name,
+        parameters=parameters,
+        skew=recipe["exposure"]["skew"],
+        never=100 * recipe["exposure"]["never"],
+        rows="\n".join(rows),
+        least=ranked[0],
+        most=ranked[-1],
+    )
+    (folder / "README.md").write_text(card)
+
+
+def _line(kind: str, subset: str, row: dict[str, Any]) -> str:
+    value = row["accuracy"]
+    interval = f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
+    return f"| {kind}, {subset} | {row['n']} | {interval} |"
+
+
+if __name__ == "__main__":
+    main()
