@@ -1,7 +1,8 @@
 """Calibrant teaches a language model to know what it doesn't know.
 
-    from calibrant import LocalModel, run
-    run(model="almanac-small", questions="almanac", folder="runs/demo")
+    from calibrant import ask, run
+    run("runs/demo", model="almanac-small", questions="almanac")
+    ask("What is the capital of France?", "runs/demo/artefacts/lora_prompt.open")
 
 Everything here is loaded when it is first used: importing calibrant imports no torch.
 """
@@ -27,14 +28,18 @@ _WHERE = {
     "Question": "records",
     "Run": "runs",
     "Verdict": "records",
+    "Sizes": "pipeline",
     "answer": "answers.generate",
+    "ask": "artefacts",
     "by_split": "questions.splits",
     "evaluate": "evaluation.evaluate",
     "fit_calibrated": "estimators.calibrated",
     "grade": "grades.grader",
     "load_calibrated": "estimators.calibrated",
     "load_questions": "questions.source",
+    "load_artefact": "artefacts",
     "run": "pipeline",
+    "score_rows": "artefacts",
 }
 
 __all__ = sorted(_WHERE)

@@ -18,6 +18,7 @@ import numpy as np
 from calibrant import registry
 from calibrant.answers.generate import MAX_NEW_TOKENS, answer
 from calibrant.answers.prompts import Prompts
+from calibrant.calibration.calibrator import Calibrator
 from calibrant.errors import InvalidData
 from calibrant.estimators.calibrated import calibrate
 from calibrant.estimators.estimator import Estimator, silent
@@ -42,7 +43,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """How many questions of each format are taken; fewer where a source has fewer."""
+    """How many open questions are taken; fewer where a source has fewer."""
 
     train: int = 2000
     """To fit estimators on."""
@@ -50,10 +51,12 @@ class Sizes:
     """To stop early by."""
     calibration: int = 500
     """To fit calibrators and choose thresholds on."""
-    test: int = 600
+    test: int = 500
     """To evaluate on, of each subset (seen, development, unseen)."""
-    unanswerable: int = 150
+    unanswerable: int = 120
     """To evaluate on."""
+    choice_share: float = 0.5
+    """So many multiple-choice questions for each open one: they take longer."""
 
     @classmethod
     def of(cls, n_train: int, n_test: int) -> Sizes:
@@ -76,14 +79,13 @@ def choose(
         for question in members:
             part = subset_of(question) if split == "test" else split
             parts[question.format, part].append(question)
-    wanted = asdict(sizes)
-    test = wanted.pop("test")
-    numbers = wanted | dict.fromkeys(("seen", "development", "unseen"), test)
+    wanted = asdict(sizes) | dict.fromkeys(("seen", "development", "unseen"), sizes.test)
+    share = {"open": 1.0, "choice": sizes.choice_share}
     return [
         question
-        for (_, part), members in sorted(parts.items())
+        for (kind, part), members in sorted(parts.items())
         if part in ("train", "validation", "calibration") or not subsets or part in subsets
-        for question in equal_quota(members, numbers[part], seed)
+        for question in equal_quota(members, round(wanted[part] * share[kind]), seed)
     ]
 
 
@@ -175,7 +177,7 @@ def fit_stage(
         Fit one estimator on both formats, in place of one each.
     """
     require({estimator.name: estimator.needs for estimator in estimators}, model)
-    settings = registry.get("calibration", calibrator)()
+    use = registry.get("calibration", calibrator)()
     seed = run.manifest["identity"]["seed"]
     items = run.graded()
     kinds = sorted({item.question.format for item in items})
@@ -183,24 +185,38 @@ def fit_stage(
         splits = _splits([i for i in items if kind in ("all", i.question.format)], seed)
         for estimator in estimators:
             name = ".".join(filter(None, (estimator.name, estimator.variant, kind)))
-            folder = run.folder / "artefacts" / name
-            if f"confidences/{name}" in run.manifest.get("finished", {}):
-                continue
-            start = time.monotonic()
-            fitted = estimator.fit(
-                splits["train"],
-                splits["validation"],
-                model,
-                seed,
-                folder=run.folder / "checkpoints" / name,
-                say=say,
-            )
-            made = calibrate(fitted, settings, splits, model, seed, say=say)
-            made.save(folder)
-            raw = calibrate(fitted, registry.get("calibration", "none")(), splits, model, seed)
-            scored = [*splits["calibration"], *splits["test"]]
-            run.replace(f"confidences/{name}", raw.confidences(scored, model, say))
-            say(f"{name}: {time.monotonic() - start:.1f} s")
+            if f"confidences/{name}" not in run.manifest.get("finished", {}):
+                start = time.monotonic()
+                _fit_one(run, name, estimator, use, splits, model, say)
+                say(f"{name}: {time.monotonic() - start:.1f} s")
+
+
+def _fit_one(
+    run: Run,
+    name: str,
+    estimator: Estimator,
+    use: Calibrator,
+    splits: Mapping[str, Sequence[Graded]],
+    model: LocalModel,
+    say: Say,
+) -> None:
+    """Fit, score once, and keep both the artefact and the uncalibrated scores."""
+    seed = run.manifest["identity"]["seed"]
+    fitted = estimator.fit(
+        splits["train"],
+        splits["validation"],
+        model,
+        seed,
+        folder=run.folder / "checkpoints" / name,
+        say=say,
+    )
+    scored = [*splits["calibration"], *splits["test"]]
+    scores = fitted.score(scored, model, say)
+    held = scores.first(len(splits["calibration"]))
+    calibrate(fitted, use, splits, model, seed, scores=held).save(run.folder / "artefacts" / name)
+    none = registry.get("calibration", "none")()
+    raw = calibrate(fitted, none, splits, model, seed, scores=held)
+    run.replace(f"confidences/{name}", raw.from_scores(scored, range(len(scored)), scores))
 
 
 def _splits(items: Sequence[Graded], seed: int) -> dict[str, list[Graded]]:
@@ -357,6 +373,5 @@ def run(
     if here.manifest.get("grader") != grader:
         say(f"verdicts: {dict(grade_stage(here, grader))}")
     fit_stage(here, model, forms, together=together, say=say)
-    metrics = evaluate_stage(here, settings)
-    here.note(seconds=round(time.monotonic() - start, 1))
-    return metrics
+    here.note(seconds_before_evaluation=round(time.monotonic() - start, 1))
+    return evaluate_stage(here, settings)

@@ -72,6 +72,8 @@ def test_every_null_says_why(case: Any) -> None:
     nulls = 0
     pattern = r"(<table(?:(?!<table).)*?</table>)\s*</div>\s*(<ol class.*?</ol>)?"
     for table, notes in re.findall(pattern, case.html, re.S):
+        if 'class="words"' in table:
+            continue  # a dash for an empty text
         told = [html.unescape(note) for note in re.findall(r"<li>(.*?)</li>", notes)]
         reasons = re.findall(r'<abbr title="([^"]+)">–<sup>(\d+)</sup>', table)
         assert len(reasons) == table.count("–<") and {int(n) for _, n in reasons} == set(
@@ -143,7 +145,8 @@ def test_figures_are_written(case: Any) -> None:
 def test_small_table_leaves_sections_out(small: Any) -> None:
     found = re.findall(r'<section id="(\w+)">', small.html)
     assert found == ["glance", "reliability", "results", "histograms", "risk", "made", "meanings"]
-    assert "seen subjects, " not in small.html.split("</header>")[0]
+    body = small.html.split('<section id="meanings">')[0]
+    assert "seen subjects" not in re.sub(r"<svg.*?</svg>", "", body, flags=re.S)
 
 
 def test_score_that_claims_nothing(raw: Any) -> None:

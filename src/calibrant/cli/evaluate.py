@@ -16,6 +16,9 @@ def command(
     confidence: Annotated[
         str, typer.Option(help="Columns with confidences in [0, 1] or per cents, by commas.")
     ] = "confidence",
+    percent: Annotated[
+        bool, typer.Option("--percent", help="Confidences are per cents, maybe among words.")
+    ] = False,
     correct: Annotated[str, typer.Option(help="Column with 1/0, true/false or empty.")] = "correct",
     option_columns: Annotated[
         str, typer.Option("--options", help="Columns with the options' probabilities, by commas.")
@@ -55,6 +58,7 @@ def command(
     else:
         columns = external.Columns(
             confidence=tuple(names(confidence)),
+            percent=percent,
             correct=correct,
             options=tuple(names(option_columns)),
             target=target,

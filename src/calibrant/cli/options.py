@@ -34,8 +34,8 @@ Together = Annotated[
     bool, typer.Option("--together", help="One estimator for both formats, not one each.")
 ]
 Subsets = Annotated[str, typer.Option(help="Test subsets, parted by commas; all when empty.")]
-NTrain = Annotated[int, typer.Option(help="Training answers of each format.")]
-NTest = Annotated[int, typer.Option(help="Test answers of each format and subset.")]
+NTrain = Annotated[int, typer.Option(help="Open training answers; half as many choices.")]
+NTest = Annotated[int, typer.Option(help="Open test answers of each subset; half as many choices.")]
 NResamples = Annotated[int, typer.Option(help="Bootstrap replicates; 0 for no intervals.")]
 NBins = Annotated[int, typer.Option(help="Bins of the calibration errors.")]
 Clip = Annotated[float | None, typer.Option(help="Clip confidences for the log loss, e.g. 1e-12.")]

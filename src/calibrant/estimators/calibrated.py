@@ -17,7 +17,14 @@ from calibrant import registry
 from calibrant.answers.prompts import Prompts
 from calibrant.calibration.calibrator import Calibrator, FittedCalibrator
 from calibrant.errors import DamagedFile, InvalidData, Mismatch
-from calibrant.estimators.estimator import Estimator, FittedEstimator, Say, graded_only, silent
+from calibrant.estimators.estimator import (
+    Estimator,
+    FittedEstimator,
+    Say,
+    Scores,
+    graded_only,
+    silent,
+)
 from calibrant.models.local import LocalModel
 from calibrant.records import Answered, Confidence, Format, Graded, content_hash
 from calibrant.runs import provenance, write_json
@@ -51,6 +58,18 @@ class Calibrated:
         """One confidence for each item, in their order; missing where there is no score."""
         fit_for = [i for i, item in enumerate(items) if item.question.format in self.formats]
         scores = self.fitted.score([items[i] for i in fit_for], model, say)
+        return self.from_scores(items, fit_for, scores)
+
+    def from_scores(
+        self, items: Sequence[Answered], fit_for: Sequence[int], scores: Scores
+    ) -> list[Confidence]:
+        """As `confidences`, of items whose scores are known already.
+
+        Parameters
+        ----------
+        fit_for
+            Indices of the items that `scores` are of, in their order.
+        """
         values = self.calibrator.confidence(scores.values)
         found = {
             i: self._confidence(items[i], score, value, scores.reasons.get(k, ""))
@@ -132,17 +151,26 @@ def calibrate(
     model: LocalModel,
     seed: int = 0,
     *,
+    scores: Scores | None = None,
     say: Say = silent,
 ) -> Calibrated:
-    """Put a calibrator, fitted on the split "calibration", on a fitted estimator."""
-    kept, correct = graded_only(splits["calibration"])
-    scores = fitted.score(kept, model, say)
+    """Put a calibrator, fitted on the split "calibration", on a fitted estimator.
+
+    Parameters
+    ----------
+    scores
+        Those of the split's answers, where they are known already.
+    """
+    held = splits["calibration"]
+    kept, correct = graded_only(held)
+    values = (scores or fitted.score(held, model, say)).values
+    values = values[[item.is_graded for item in held]]
     data = content_hash(
         [[i.answer.id, i.grade.verdict] for items in splits.values() for i in items]
     )
     return Calibrated(
         fitted=fitted,
-        calibrator=calibrator.fit(scores.values, correct),
+        calibrator=calibrator.fit(values, correct),
         calibrator_name=calibrator.name,
         formats=tuple(sorted({item.question.format for item in splits["train"]})),
         made_with={

@@ -40,6 +40,11 @@ class Scores:
         if set(np.flatnonzero(np.isnan(self.values)).tolist()) != set(self.reasons):
             raise InvalidData("each missing score, and no other, must have a reason")
 
+    def first(self, n: int) -> Scores:
+        """Those of the first `n` answers."""
+        reasons = {i: reason for i, reason in self.reasons.items() if i < n}
+        return Scores(values=self.values[:n], reasons=reasons)
+
     @staticmethod
     def whole(values: Sequence[float] | NDArray[Any]) -> Scores:
         """Scores of which none is missing."""

@@ -41,8 +41,6 @@ class Settings:
     """Clip confidences into [clip, 1 - clip] for the log loss only; None: it may be infinite."""
     seed: int = 0
     """Of the resamples."""
-    lead: str = ""
-    """Estimator that the others are compared with; empty for the last column's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +79,6 @@ def evaluate(table: Table, settings: Settings | None = None) -> dict[str, Any]:
         raise NothingGraded(f"none of the {len(table.correct)} answers is graded")
     rows: list[dict[str, Any]] = []
     comparisons: list[dict[str, Any]] = []
-    lead = settings.lead or table.columns[-1].estimator
     for kind, subset, part in _parts(table):
         whole = not subset.startswith("subject:")
         resamples = _resamples(part, subset, settings) if settings.n_resamples else None
@@ -94,7 +91,7 @@ def evaluate(table: Table, settings: Settings | None = None) -> dict[str, Any]:
             measured[column.key] = one
             rows.append(_row(part, column, kind, subset, measured[column.key], settings))
         if whole and resamples is not None:
-            comparisons += _compare(part, kind, subset, measured, lead, names)
+            comparisons += _compare(part, kind, subset, measured, work)
     return {"schema": SCHEMA, "rows": rows, "comparisons": comparisons}
 
 
@@ -131,9 +128,12 @@ def _measure(
     names: Sequence[str],
     resamples: Resamples | None,
     settings: Settings,
+    among: Column | None = None,
 ) -> dict[str, _Measured]:
-    """Metrics of a column over its graded rows that have a confidence."""
+    """Metrics of a column over its graded rows that have a confidence (in both columns)."""
     known = ~np.isnan(part.correct) & ~np.isnan(column.confidence)
+    if among is not None:
+        known &= ~np.isnan(among.confidence)
     if not known.any():
         return dict.fromkeys(names, _Measured(reason="no graded answer has a confidence"))
     p, y, subject = column.confidence[known], part.correct[known], part.subject[known]
@@ -208,7 +208,7 @@ def _row(
         "subset": subset,
         "n": int((~ungraded & ~missing).sum()),
         "n_ungraded": int(ungraded.sum()),
-        "n_missing": int(missing.sum()),
+        "n_missing": int((missing & ~ungraded).sum()),
         "n_bins": settings.n_bins,
     }
     row |= {name: value.cell() for name, value in measured.items()}
@@ -221,25 +221,28 @@ def _compare(
     kind: str,
     subset: str,
     measured: dict[tuple[str, str, str], dict[str, _Measured]],
-    lead: str,
-    names: Sequence[str],
+    work: Callable[..., dict[str, _Measured]],
 ) -> Iterator[dict[str, Any]]:
-    """Lead minus every other estimator with the same calibrator, paired by resample."""
+    """The last column's estimator minus every other with the same calibrator.
+
+    Paired by resample, on the answers for which both have a confidence.
+    """
+    lead = part.columns[-1].estimator
     for column in part.columns:
         for baseline in part.columns:
             if column.estimator != lead or baseline.estimator == lead:
                 continue
             if column.calibrator != baseline.calibrator:
                 continue
-            same = np.array_equal(np.isnan(column.confidence), np.isnan(baseline.confidence))
-            for name in names:
-                one, other = measured[column.key][name], measured[baseline.key][name]
-                difference = _Measured(reason=one.reason or other.reason)
-                if not same:
-                    difference = _Measured(reason="confidences are missing for different answers")
-                elif not difference.reason:
+            one, other = measured[column.key], measured[baseline.key]
+            if (np.isnan(column.confidence) != np.isnan(baseline.confidence)).any():
+                one, other = work(column, among=baseline), work(baseline, among=column)
+            for name in one:
+                difference = _Measured(reason=one[name].reason or other[name].reason)
+                if not difference.reason:
                     difference = _Measured(
-                        value=one.value - other.value, replicates=one.replicates - other.replicates
+                        value=one[name].value - other[name].value,
+                        replicates=one[name].replicates - other[name].replicates,
                     )
                 yield {
                     "estimator": column.estimator,

@@ -6,6 +6,7 @@ from answers, of the other folds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,9 @@ class Columns:
 
     confidence: tuple[str, ...] = ("confidence",)
     """Confidences in [0, 1], or per cents such as "90%"; empty = missing."""
+    percent: bool = False
+    """Confidences are per cents in a model's words: the first number in a cell counts, and a cell
+    without one is missing."""
     correct: str = "correct"
     """1 or 0, true or false; empty = ungraded."""
     options: tuple[str, ...] = ()
@@ -64,7 +68,10 @@ def read(path: str | Path, columns: Columns) -> Table:
         confidences = [found]
     else:
         names = columns.confidence
-        confidences = [_confidence(column(rows, name, path), name) for name in names]
+        cells = {name: column(rows, name, path) for name in names}
+        if columns.percent:
+            cells = {name: [_percent(value) for value in values] for name, values in cells.items()}
+        confidences = [_confidence(values, name) for name, values in cells.items()]
         correct = np.array(
             [_verdict(v, i) for i, v in enumerate(column(rows, columns.correct, path))]
         )
@@ -96,8 +103,9 @@ def _column(
             scores = np.log(confidence[known]) - np.log1p(-confidence[known])
         confidence = confidence.copy()
         settings = registry.get("calibration", calibrator)()
+        n_folds = min(N_FOLDS, len(set(groups[known].tolist())))
         confidence[known] = cross_fit(
-            settings, scores, correct[known], groups[known], n_folds=N_FOLDS, seed=0
+            settings, scores, correct[known], groups[known], n_folds=n_folds, seed=0
         )
         confidence[~known] = np.nan
     fold = np.array([int(content_hash("fold", g), 16) % N_FOLDS for g in groups.tolist()])
@@ -153,6 +161,12 @@ def _confidence(values: Sequence[Any], name: str) -> Floats:
             )
         found.append(number)
     return np.array(found, dtype=np.float64)
+
+
+def _percent(value: Any) -> str:
+    """The cell as a per cent: "90% ." and "90" are "90%", "I am sure" is nothing."""
+    number = re.search(r"\d+(?:\.\d+)?", str(value))
+    return f"{number[0]}%" if number else ""
 
 
 def _verdict(value: Any, row: int) -> float:

@@ -93,7 +93,8 @@ def _wilson(share: Array, count: Array, level: float) -> tuple[Array, Array]:
     scale = 1 + z**2 / count
     middle = (share + z**2 / (2 * count)) / scale
     half = z * np.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2) / scale
-    return np.maximum(middle - half, 0.0), np.minimum(middle + half, 1.0)
+    # Rounding must not put the share itself outside.
+    return np.clip(middle - half, 0.0, share), np.clip(middle + half, share, 1.0)
 
 
 def _extent(

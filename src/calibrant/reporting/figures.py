@@ -219,7 +219,7 @@ def subjects(table: Table, key: Key, *, title: str = "", n_labels: int = 6) -> F
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
         axes.set(xlabel="Mean confidence of the subject", ylabel="Accuracy of the subject")
         axes.set_title(title or wording.name(key))
-        if dots:
+        if len({dot[3] for dot in dots}) > 1:
             axes.legend(frameon=False, loc="upper left", fontsize=9, handletextpad=0.2)
         _grid(axes)
     return figure

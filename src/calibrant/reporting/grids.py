@@ -133,12 +133,12 @@ def metric_grid(
     return Grid(caption=caption, heads=heads, rows=lines, notes=notes.told)
 
 
-def glance_grid(metrics: Mapping[str, Any], parts: Sequence[Part], lead: Key) -> Grid:
+def glance_grid(metrics: Mapping[str, Any], titles: Mapping[Part, str], lead: Key) -> Grid:
     """The lead's row of every part."""
     notes = Notes()
     lines = [
-        Line(name=wording.capital(wording.part(*part)), cells=_cells(row, GLANCE, notes))
-        for part in parts
+        Line(name=title, cells=_cells(row, GLANCE, notes))
+        for part, title in titles.items()
         for row in rows_of(metrics, part)
         if key_of(row) == lead
     ]
@@ -180,7 +180,7 @@ def _reached(here: Table, key: Key, target: float) -> str:
     return f"acc. {wording.number(float(y[given].mean()), DIGITS)}" if given.any() else ""
 
 
-def difference_grid(metrics: Mapping[str, Any], part: Part, lead: Key) -> Grid | None:
+def difference_grid(metrics: Mapping[str, Any], part: Part, title: str, lead: Key) -> Grid | None:
     """The lead minus every baseline; None where nothing was compared."""
     found: dict[tuple[str, str], dict[str, Row]] = {}
     for row in metrics["comparisons"]:
@@ -197,7 +197,7 @@ def difference_grid(metrics: Mapping[str, Any], part: Part, lead: Key) -> Grid |
     if not lines:
         return None
     heads = ["Baseline", *_heads("", COMPARED)[2:]]
-    caption = f"{wording.name(lead)} minus baseline: {wording.part(*part)}"
+    caption = f"{title}: {wording.name(lead)} minus baseline"
     return Grid(caption=caption, heads=heads, rows=lines, notes=notes.told)
 
 
@@ -230,7 +230,8 @@ def subject_grid(metrics: Mapping[str, Any], table: Table, kind: str, lead: Key)
         subset = ", ".join(sorted(set(here.subset.tolist())))
         claim = float(p.mean()) if p.size else None
         cells = [Cell(text=subset, order=subset)]
-        cells += _cells(row, ("accuracy",), notes)
+        counts, accuracy = _cells(row, ("accuracy",), notes)
+        cells += [replace(counts, below=(", ".join(counts.below),)), accuracy]
         for number in (claim, None if claim is None else claim - float(y.mean())):
             cells.append(_plain(number, signed=len(cells) > 3, notes=notes))
         cells += _cells(row, ("brier_score", "auroc"), notes)[1:]
@@ -259,10 +260,10 @@ def _plain(number: float | None, *, signed: bool, notes: Notes) -> Cell:
     return Cell(text=text, order=number)
 
 
-def count_grid(table: Table, parts: Sequence[Part]) -> Grid:
+def count_grid(table: Table, titles: Mapping[Part, str]) -> Grid:
     """How many answers were evaluated, and their verdicts."""
     lines = []
-    for part in parts:
+    for part, title in titles.items():
         if part[1] == "all":
             continue
         here = select(table, part)
@@ -271,7 +272,7 @@ def count_grid(table: Table, parts: Sequence[Part]) -> Grid:
         numbers = (len(here.correct), *(int(v.sum()) for v in verdicts), len(subjects))
         lines.append(
             Line(
-                name=wording.capital(wording.part(*part)),
+                name=title,
                 cells=[Cell(text=f"{n:,}") for n in numbers],
             )
         )

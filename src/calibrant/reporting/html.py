@@ -27,6 +27,7 @@ from calibrant.reporting.selection import (
     parts,
     rows_of,
     select,
+    titles,
 )
 from calibrant.reporting.wording import WORDING, Key
 from calibrant.web.pages import render
@@ -94,6 +95,10 @@ class _Report:
         return parts(self.metrics)
 
     @cached_property
+    def titles(self) -> dict[Part, str]:
+        return titles(self.metrics)
+
+    @cached_property
     def kinds(self) -> list[str]:
         return list(dict.fromkeys(kind for kind, _ in self.parts))
 
@@ -132,7 +137,7 @@ class _Report:
             "model": self.table.model,
             "lead_name": wording.name(self.lead),
             "summary": self.summary(),
-            "glance": grids.glance_grid(self.metrics, self.parts, self.lead),
+            "glance": grids.glance_grid(self.metrics, self.titles, self.lead),
             "reliability": self.reliability(),
             "results": self.results(),
             "differences": self.differences(),
@@ -141,7 +146,7 @@ class _Report:
             **self.subjects(),
             "examples": examples,
             "fewest": figures.FEWEST,
-            "counts": grids.count_grid(self.table, self.parts),
+            "counts": grids.count_grid(self.table, self.titles),
             "made": made,
             "meanings": list(WORDING.values()),
         }
@@ -239,7 +244,7 @@ class _Report:
         for part in self.parts:
             rows, here = rows_of(self.metrics, part), select(self.table, part)
             main = main_rows(rows, self.lead[2], raw)
-            told = wording.capital(wording.part(*part))
+            told = self.titles[part]
             every = f"{told}: all calibrators, all metrics"
             found[part[0]].append(
                 {
@@ -259,18 +264,15 @@ class _Report:
         rows = rows_of(self.metrics, part)
         n = wording.count(max(row["n"] for row in rows), "answer")
         subset = wording.capital(wording.subset_name(part[1]))
+        subset = subset if len(self.parts) > 1 else self.titles[part]
         return f"{subset}: {n}, {rows[0]['n_ungraded']:,} ungraded"
 
     def differences(self) -> list[dict[str, Any]]:
         """The lead against every baseline."""
         return [
-            {
-                "title": wording.capital(wording.part(*part)),
-                "is_open": part == self.focus,
-                "main": grid,
-            }
-            for part in self.parts
-            if (grid := grids.difference_grid(self.metrics, part, self.lead))
+            {"title": title, "is_open": part == self.focus, "main": grid}
+            for part, title in self.titles.items()
+            if (grid := grids.difference_grid(self.metrics, part, title, self.lead))
         ]
 
     def risks(self) -> list[dict[str, Any]]:
@@ -281,7 +283,7 @@ class _Report:
         drawn: dict[str, list[Plot]] = {kind: [] for kind in self.kinds}
         for part in self.parts:
             if part[1] not in ("all", "unanswerable") and self.drawable(part, self.lead):
-                told = wording.capital(wording.part(*part))
+                told = self.titles[part]
                 figure = figures.risk_coverage(select(self.table, part), keys, palette, title=told)
                 name = "-".join(("risk_coverage", *part))
                 drawn[part[0]].append(self.plot(figure, name, f"Risk-coverage curves: {told}"))

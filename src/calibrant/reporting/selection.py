@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from calibrant.errors import InvalidData
 from calibrant.evaluation.table import Column, Floats, Table
+from calibrant.reporting import wording
 from calibrant.reporting.wording import FORMATS, SUBSETS, WORDING, Key
 
 Row = Mapping[str, Any]
@@ -32,6 +33,14 @@ def parts(metrics: Mapping[str, Any]) -> list[Part]:
         if len({subset for k, subset in whole if k == kind} - {"all", "unanswerable"}) == 1:
             whole.discard((kind, "all"))
     return sorted(whole, key=lambda part: (_rank(part[0], FORMATS), _rank(part[1], SUBSETS)))
+
+
+def titles(metrics: Mapping[str, Any]) -> dict[Part, str]:
+    """What each part is called; of a table that is not split by subset, just "All answers"."""
+    shown = parts(metrics)
+    if [subset for _, subset in shown] == ["seen"]:
+        return {shown[0]: "All answers"}
+    return {part: wording.capital(wording.part(*part)) for part in shown}
 
 
 def _rank(name: str, order: Iterable[str]) -> tuple[int, str]:

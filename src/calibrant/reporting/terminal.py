@@ -15,6 +15,7 @@ from calibrant.reporting.selection import (
     main_rows,
     parts,
     rows_of,
+    titles,
 )
 from calibrant.reporting.wording import WORDING, Key
 
@@ -43,18 +44,20 @@ def results_table(
     shown
         Formats and subsets; None: all.
     """
-    told = _shown(metrics, calibrator, lead, shown)
-    blocks = [_lines(rows) for _, rows in told]
-    widths = [max(map(len, cells)) for cells in zip(*(line for block in blocks for line in block))]
-    gap = "  " if sum(widths) + 2 * (len(widths) - 1) <= WIDTH else " "
+    names, told = titles(metrics), _shown(metrics, calibrator, lead, shown)
+    for brief, gap in ((False, 2), (False, 1), (True, 1)):
+        blocks = [_lines(rows, brief) for _, rows in told]
+        widths = [max(map(len, cells)) for cells in zip(*(line for b in blocks for line in b))]
+        if sum(widths) + gap * (len(widths) - 1) <= WIDTH:
+            break
     texts = []
     for (part, rows), block in zip(told, blocks):
         aligned = [
-            gap.join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip()
+            (" " * gap).join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])])
             for line in block
         ]
         rule = "─" * max(map(len, aligned))
-        texts.append("\n".join([_heading(rows, part), rule, *aligned]))
+        texts.append("\n".join([_heading(rows, names[part]), rule, *map(str.rstrip, aligned)]))
     legend = "95 % intervals in brackets; * best of its column; – undefined (report.html says why)"
     return "\n\n".join([*texts, legend])
 
@@ -67,7 +70,7 @@ def markdown_table(
     shown: Sequence[Part] | None = None,
 ) -> str:
     """The rows of `results_table` as Markdown, cells as `0.93 [0.91, 0.95]`, the best in bold."""
-    blocks = []
+    names, blocks = titles(metrics), []
     for part, rows in _shown(metrics, calibrator, lead, shown):
         heads = ["Confidence", "n", "Accuracy", *(WORDING[m].label for m in MEASURES)]
         winners = {m: best(rows, m, DIGITS) for m in MEASURES}
@@ -79,7 +82,7 @@ def markdown_table(
                 bold = "**" if key_of(row) in winners[m] else ""
                 cells.append(f"{bold}{wording.measured(row[m], DIGITS)}{bold}")
             lines.append(f"| {' | '.join(cells)} |")
-        blocks.append(f"**{_heading(rows, part)}**\n\n" + "\n".join(lines))
+        blocks.append(f"**{_heading(rows, names[part])}**\n\n" + "\n".join(lines))
     return "\n\n".join(blocks)
 
 
@@ -94,7 +97,7 @@ def _shown(
     ]
 
 
-def _heading(rows: Sequence[Row], part: Part) -> str:
+def _heading(rows: Sequence[Row], name: str) -> str:
     """What is measured: "Open-ended, seen subjects: 600 answers, 3 ungraded, 48 % right"."""
     most = max(rows, key=lambda row: row["n"])
     told = [wording.count(most["n"], "answer")]
@@ -102,14 +105,14 @@ def _heading(rows: Sequence[Row], part: Part) -> str:
         told.append(f"{most['n_ungraded']:,} ungraded")
     if most["accuracy"]:
         told.append(f"{wording.per_cent(most['accuracy'])} right")
-    return f"{wording.capital(wording.part(*part))}: {', '.join(told)}"
+    return f"{name}: {', '.join(told)}"
 
 
 def _left_out(row: Row) -> str:
     return f" ({row['n_missing']:,} missing)" if row["n_missing"] else ""
 
 
-def _lines(rows: Sequence[Row]) -> list[list[str]]:
+def _lines(rows: Sequence[Row], brief: bool) -> list[list[str]]:
     """The head, then two lines a row: values, and below them their intervals."""
     winners = {m: best(rows, m, DIGITS) for m in MEASURES}
     lines = [["", "n", "accuracy", "ECE", "Brier", "log loss", "AUROC", "…in subjects"]]
@@ -122,5 +125,6 @@ def _lines(rows: Sequence[Row]) -> list[list[str]]:
         accuracy = wording.value(row["accuracy"], DIGITS)
         lines.append([row["estimator"], f"{row['n']:,}", accuracy, *values])
         spans = ["" if cell is None else wording.span(cell, DIGITS) for cell in cells]
+        spans = [wording.short(span) for span in spans] if brief else spans
         lines.append([f"  {wording.form(key)}{_left_out(row)}", "", "", *spans])
     return lines
