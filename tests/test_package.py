@@ -59,3 +59,13 @@ def test_numbers_wing_runs_without_torch(tmp_path: Path) -> None:
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert found.returncode == 0, found.stderr
     assert "confidence" in found.stdout
+
+
+@pytest.mark.parametrize("kind", registry.KINDS)
+def test_the_guide_names_every_variant(kind: str) -> None:
+    guide = (ROOT / "docs" / "guide.md").read_text("utf-8")
+    told = guide + (ROOT / "README.md").read_text("utf-8")
+    if kind == "metrics":
+        pytest.skip("metrics are named in the report's own definitions")
+    hidden = {"none", "letter", "table"}
+    assert [n for n in registry.variants(kind) if n not in hidden and n not in told] == []

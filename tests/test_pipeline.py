@@ -143,7 +143,7 @@ def test_other_settings_are_refused(finished: Path, tiny: LocalModel, own_questi
 
 
 def test_ask_and_score_agree(finished: Path, tiny: LocalModel) -> None:
-    artefact = finished / "artefacts" / "lora_prompt.open"
+    (artefact,) = (finished / "artefacts").glob("lora_prompt-*open")
     found = ask("What is 7?", artefact)
     assert 0 <= found["confidence"] <= 1 and found["model"] == tiny.name.name
     assert ask("What is 7?", artefact) == found

@@ -2,7 +2,7 @@
 
     from calibrant import ask, run
     run("runs/demo", model="almanac-small", questions="almanac")
-    ask("What is the capital of France?", "runs/demo/artefacts/lora_prompt.open")
+    ask("What is the capital of France?", "runs/demo/artefacts/lora_prompt-open")
 
 Everything here is loaded when it is first used: importing calibrant imports no torch.
 """

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from joblib import Parallel, delayed
 
 from calibrant import registry
 from calibrant.answers.generate import MAX_NEW_TOKENS, answer
@@ -22,6 +23,7 @@ from calibrant.calibration.calibrator import Calibrator
 from calibrant.errors import InvalidData
 from calibrant.estimators.calibrated import calibrate
 from calibrant.estimators.estimator import Estimator, silent
+from calibrant.estimators.forms import forms_of
 from calibrant.evaluation.evaluate import Settings, answered, evaluate
 from calibrant.evaluation.table import Column, Floats, Table
 from calibrant.grades.grader import grade
@@ -51,9 +53,9 @@ class Sizes:
     """To stop early by."""
     calibration: int = 500
     """To fit calibrators and choose thresholds on."""
-    test: int = 500
+    test: int = 450
     """To evaluate on, of each subset (seen, development, unseen)."""
-    unanswerable: int = 120
+    unanswerable: int = 112
     """To evaluate on."""
     choice_share: float = 0.5
     """So many multiple-choice questions for each open one: they take longer."""
@@ -153,11 +155,6 @@ def grade_stage(run: Run, grader: str = "exact") -> Mapping[str, int]:
     return counts
 
 
-def forms_of(names: Sequence[str]) -> list[Estimator]:
-    """The forms of the estimators that are named, in that order."""
-    return [form for name in names for form in registry.get("estimators", name).forms()]
-
-
 def fit_stage(
     run: Run,
     model: LocalModel,
@@ -181,42 +178,54 @@ def fit_stage(
     seed = run.manifest["identity"]["seed"]
     items = run.graded()
     kinds = sorted({item.question.format for item in items})
+    jobs = []
     for kind in ("all",) if together and len(kinds) > 1 else kinds:
         splits = _splits([i for i in items if kind in ("all", i.question.format)], seed)
         for estimator in estimators:
-            name = ".".join(filter(None, (estimator.name, estimator.variant, kind)))
+            name = "-".join(filter(None, (estimator.name, estimator.variant, kind)))
             if f"confidences/{name}" not in run.manifest.get("finished", {}):
-                start = time.monotonic()
-                _fit_one(run, name, estimator, use, splits, model, say)
-                say(f"{name}: {time.monotonic() - start:.1f} s")
+                job = delayed(_fit_one)(run.folder, name, estimator, use, splits, model, seed, say)
+                jobs.append(job)
+    # A small model on a CPU cannot use two cores, but two estimators can.
+    n_jobs = -1 if model.is_small and len(jobs) > 1 else 1
+    for name, told, found in Parallel(n_jobs=n_jobs, return_as="generator")(jobs):
+        run.note(fitted={**run.manifest.get("fitted", {}), name: told})
+        run.replace(f"confidences/{name}", found)
 
 
 def _fit_one(
-    run: Run,
+    folder: Path,
     name: str,
     estimator: Estimator,
     use: Calibrator,
     splits: Mapping[str, Sequence[Graded]],
     model: LocalModel,
+    seed: int,
     say: Say,
-) -> None:
-    """Fit, score once, and keep both the artefact and the uncalibrated scores."""
-    seed = run.manifest["identity"]["seed"]
+) -> tuple[str, dict[str, Any], list[Confidence]]:
+    """Fit, save the artefact, and score once; what the run keeps of it."""
+    start = time.monotonic()
     fitted = estimator.fit(
         splits["train"],
         splits["validation"],
         model,
         seed,
-        folder=run.folder / "checkpoints" / name,
+        folder=folder / "checkpoints" / name,
         say=say,
     )
     scored = [*splits["calibration"], *splits["test"]]
     scores = fitted.score(scored, model, say)
     held = scores.first(len(splits["calibration"]))
-    calibrate(fitted, use, splits, model, seed, scores=held).save(run.folder / "artefacts" / name)
+    calibrate(fitted, use, splits, model, seed, scores=held).save(folder / "artefacts" / name)
     none = registry.get("calibration", "none")()
     raw = calibrate(fitted, none, splits, model, seed, scores=held)
-    run.replace(f"confidences/{name}", raw.from_scores(scored, range(len(scored)), scores))
+    say(f"{name}: {time.monotonic() - start:.1f} s")
+    told = {
+        "estimator": estimator.name,
+        "variant": estimator.variant,
+        "is_confidence": estimator.score_is_confidence,
+    }
+    return name, told, raw.from_scores(scored, range(len(scored)), scores)
 
 
 def _splits(items: Sequence[Graded], seed: int) -> dict[str, list[Graded]]:
@@ -236,15 +245,14 @@ def run_table(run: Run, calibrators: Sequence[str] = CALIBRATORS) -> tuple[Table
     seed = run.manifest["identity"]["seed"]
     splits = _splits(run.graded(), seed)
     held, test = splits["calibration"], splits["test"]
-    by_form: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for stage in run.manifest.get("finished", {}):
-        if stage.startswith("confidences/"):
-            name, *form, _ = stage.removeprefix("confidences/").split(".")
-            by_form[name, ".".join(form)].append(stage)
+    by_form: dict[tuple[str, str, bool], list[str]] = defaultdict(list)
+    for name, told in run.manifest.get("fitted", {}).items():
+        by_form[told["estimator"], told["variant"], told["is_confidence"]].append(name)
+    if not by_form:
+        raise InvalidData(f"no estimator was fitted in {run.folder}: calibrant fit comes first")
     columns = []
-    for (name, variant), stages in by_form.items():
-        parts = [{c.answer_id: c for c in run.read(stage)} for stage in stages]
-        claims = _form(name, variant).score_is_confidence
+    for (name, variant, claims), parts_of in by_form.items():
+        parts = [{c.answer_id: c for c in run.read(f"confidences/{part}")} for part in parts_of]
         for calibrator in calibrators:
             pairs = [_calibrate(part, held, test, calibrator) for part in parts]
             # Each part knows the answers of its own formats only.
@@ -269,10 +277,6 @@ def run_table(run: Run, calibrators: Sequence[str] = CALIBRATORS) -> tuple[Table
         columns=tuple(columns),
     )
     return table, test
-
-
-def _form(name: str, variant: str) -> Estimator:
-    return next(form for form in forms_of([name]) if form.variant == variant)
 
 
 def _calibrate(

@@ -14,7 +14,7 @@ def command(
     out: options.Out = Path("runs/demo"),
     subsets: options.Subsets = "",
     n_train: options.NTrain = 2000,
-    n_test: options.NTest = 500,
+    n_test: options.NTest = 450,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
     trust_remote_code: options.TrustRemoteCode = False,

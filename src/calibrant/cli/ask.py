@@ -13,7 +13,7 @@ from calibrant.cli import options, tell
 def command(
     question: Annotated[str, typer.Argument(help="The question.")],
     artefact: Annotated[Path, typer.Option(help="Folder of a fitted estimator.")] = Path(
-        "runs/demo/artefacts/lora_prompt.open"
+        "runs/demo/artefacts/lora_prompt-open"
     ),
     choice: Annotated[
         list[str] | None, typer.Option(help="An option of a multiple-choice question; repeat it.")

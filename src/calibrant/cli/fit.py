@@ -14,6 +14,9 @@ def command(
     run: options.RunFolder,
     estimators: options.Estimators = "lora_prompt",
     calibrator: Annotated[str, typer.Option(help="The one in the artefact.")] = "platt",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="NAME=VALUE of a setting; repeat it.")
+    ] = None,
     together: options.Together = False,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
@@ -21,14 +24,17 @@ def command(
 ) -> None:
     """Fit estimators on a run's graded answers; artefacts go to RUN/artefacts.
 
-    Example: calibrant fit runs/demo --estimators sequence_likelihood,lora_prompt
+    Settings that are not the usual ones make a variant of its own.
+
+    Example: calibrant fit runs/demo --estimators lora_prompt --set n_epochs=6
     """
+    from calibrant.estimators.forms import forms_of, with_settings
     from calibrant.models.local import LocalModel
-    from calibrant.pipeline import fit_stage, forms_of
+    from calibrant.pipeline import fit_stage
     from calibrant.runs import Run
 
     here = Run(run)
-    forms = forms_of(names(estimators))
+    forms = [with_settings(form, settings or []) for form in forms_of(names(estimators))]
     model = LocalModel(here.manifest["identity"]["model"]["name"], device=device, dtype=dtype)
     fit_stage(here, model, forms, calibrator=calibrator, together=together, say=say)
     made = sorted(str(path.parent) for path in run.glob("artefacts/*/artefact.json"))

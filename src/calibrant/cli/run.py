@@ -16,7 +16,7 @@ def command(
     grader: options.Grader = "exact",
     subsets: options.Subsets = "",
     n_train: options.NTrain = 2000,
-    n_test: options.NTest = 500,
+    n_test: options.NTest = 450,
     n_resamples: options.NResamples = 1000,
     together: options.Together = False,
     device: options.Device = "auto",

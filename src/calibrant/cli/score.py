@@ -27,7 +27,7 @@ def command(
     Columns: question, answer; optional choices, context, subject, category. A row that cannot be
     scored has no confidence, and confidence_reason says why.
 
-    Example: calibrant score runs/demo/artefacts/lora_prompt.open answers.jsonl --out scored.jsonl
+    Example: calibrant score runs/demo/artefacts/lora_prompt-open answers.jsonl --out scored.jsonl
     """
     from calibrant.artefacts import load_artefact, score_rows
     from calibrant.tables import read_table, write_table

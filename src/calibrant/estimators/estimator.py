@@ -104,6 +104,12 @@ class Estimator(ABC):
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
+def non_default(estimator: Estimator) -> str:
+    """The settings that differ from the class's own, e.g. "kappa=0.0 n_epochs=6.0"."""
+    usual = type(estimator)().settings()
+    return " ".join(f"{k}={v}" for k, v in estimator.settings().items() if v != usual[k])
+
+
 class FittedEstimator(ABC):
     """A fitted estimator. It cannot see grades."""
 

@@ -17,6 +17,7 @@ from calibrant.estimators.estimator import (
     Say,
     Scores,
     graded_only,
+    non_default,
     silent,
 )
 from calibrant.models.local import LocalModel
@@ -53,6 +54,11 @@ class LoraPrompt(Estimator):
     """Peak rate; None: the paper's 1e-4 at width 4,096, and inversely to the width elsewhere."""
     patience: int = 3
     """Evaluations (two an epoch) without a better validation log loss before it stops."""
+
+    @property
+    def variant(self) -> str:
+        """The settings that are not the usual ones."""
+        return non_default(self)
 
     def fit(
         self,

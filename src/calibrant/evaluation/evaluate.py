@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
+from joblib import Parallel, delayed
 
 from calibrant import metrics
 from calibrant.errors import InvalidData, NothingGraded, TooFewClasses
@@ -22,6 +22,8 @@ CLAIMS = (  # need a confidence that claims to be P(correct)
 )  # fmt: skip
 RANKS = ("auroc", "auroc_subject_mean", "aurc", "coverage_90", "coverage_95")
 MEASURES = ("accuracy", *CLAIMS, *RANKS)
+BY_ORDER = ("accuracy", "auroc", "auroc_subject_mean", "aurc")
+"""What depends on the order of the confidences only."""
 OF_SUBJECTS = ("accuracy", "brier_score", "auroc")
 """What is told of a single subject."""
 MIN_SUBJECT_ROWS = 10
@@ -77,22 +79,37 @@ def evaluate(table: Table, settings: Settings | None = None) -> dict[str, Any]:
     settings = settings or Settings()
     if np.isnan(table.correct).all():
         raise NothingGraded(f"none of the {len(table.correct)} answers is graded")
-    rows: list[dict[str, Any]] = []
-    comparisons: list[dict[str, Any]] = []
-    for kind, subset, part in _parts(table):
-        whole = not subset.startswith("subject:")
-        resamples = _resamples(part, subset, settings) if settings.n_resamples else None
-        names = MEASURES if whole else OF_SUBJECTS
-        measured = {}
-        with ThreadPoolExecutor() as pool:  # NumPy works outside the interpreter's lock
-            work = partial(_measure, part, names=names, resamples=resamples, settings=settings)
-            each = list(pool.map(work, part.columns))
-        for column, one in zip(part.columns, each):
-            measured[column.key] = one
-            rows.append(_row(part, column, kind, subset, measured[column.key], settings))
-        if whole and resamples is not None:
-            comparisons += _compare(part, kind, subset, measured, work)
-    return {"schema": SCHEMA, "rows": rows, "comparisons": comparisons}
+    jobs = [delayed(_evaluate_part)(*place, settings) for place in _parts(table)]
+    # A process each core pays for its start from about a second's work on.
+    small = len(table.correct) * len(table.columns) * settings.n_resamples < 2_000_000
+    found = Parallel(n_jobs=1 if small else -1, batch_size=4)(jobs)
+    return {
+        "schema": SCHEMA,
+        "rows": [row for rows, _ in found for row in rows],
+        "comparisons": [one for _, comparisons in found for one in comparisons],
+    }
+
+
+def _evaluate_part(
+    kind: str, subset: str, part: Table, settings: Settings
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rows and comparisons of one format and subset."""
+    whole = not subset.startswith("subject:")
+    resamples = _resamples(part, subset, settings) if settings.n_resamples else None
+    work = partial(
+        _measure,
+        part,
+        names=MEASURES if whole else OF_SUBJECTS,
+        resamples=resamples,
+        settings=settings,
+        ranked={},
+    )
+    measured = {column.key: work(column) for column in part.columns}
+    rows = [
+        _row(part, column, kind, subset, measured[column.key], settings) for column in part.columns
+    ]
+    compared = whole and resamples is not None
+    return rows, list(_compare(part, kind, subset, measured, work)) if compared else []
 
 
 def _parts(table: Table) -> Iterator[tuple[str, str, Table]]:
@@ -128,9 +145,14 @@ def _measure(
     names: Sequence[str],
     resamples: Resamples | None,
     settings: Settings,
+    ranked: dict[tuple[str, bytes], _Measured],
     among: Column | None = None,
 ) -> dict[str, _Measured]:
-    """Metrics of a column over its graded rows that have a confidence (in both columns)."""
+    """Metrics of a column over its graded rows that have a confidence (in both columns).
+
+    What depends on the order of the confidences only is computed once for each order (`ranked`):
+    calibrators that keep the order share it.
+    """
     known = ~np.isnan(part.correct) & ~np.isnan(column.confidence)
     if among is not None:
         known &= ~np.isnan(among.confidence)
@@ -141,10 +163,15 @@ def _measure(
     drawn = None if resamples is None else resamples.subject_weights
     if drawn is not None and resamples is not None and resamples.subjects is not None:
         drawn = drawn[:, np.isin(resamples.subjects, subject)]
+    order = np.unique(p, return_inverse=True)[1].tobytes()
     found = {}
     for name in names:
         if name in CLAIMS and not column.is_confidence:
             found[name] = _Measured(reason=NO_CLAIM)
+            continue
+        key = (name, known.tobytes() + order if name in BY_ORDER else b"")
+        if key in ranked:
+            found[name] = ranked[key]
             continue
         try:
             metric = _metric(name, column, known, subject, settings)
@@ -160,6 +187,8 @@ def _measure(
             elif weights is not None and name != "ece_floor":
                 replicates = np.asarray(metric(p, y, weights, drawn))
             found[name] = _Measured(value=value, replicates=replicates)
+            if name in BY_ORDER:
+                ranked[key] = found[name]
         except (TooFewClasses, InvalidData) as error:
             found[name] = _Measured(reason=str(error))
     return found

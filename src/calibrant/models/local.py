@@ -27,6 +27,8 @@ from calibrant.records import ModelName
 
 T = TypeVar("T")
 EMBEDDED = Path(str(files("calibrant.models") / "almanac"))
+SMALL = 50_000_000
+"""Parameters below which a model on a CPU runs on one thread."""
 TOKEN_BUDGET = 16_384
 """Tokens (padding included) in one forward pass, halved when memory runs out."""
 
@@ -83,14 +85,21 @@ class LocalModel(Model):
             first = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
             raise DamagedFile(f"the model at {place} cannot be loaded: {first}") from error
         self.module.eval().requires_grad_(False)
+        if self.is_small:
+            torch.set_num_threads(1)  # matrices this small are slower on two threads than on one
         self.name = ModelName(name=name, revision=_revision(place, config))
         self.token_budget = TOKEN_BUDGET
-        self._takes = inspect.signature(self.module.forward).parameters.keys()
+        self._takes = frozenset(inspect.signature(self.module.forward).parameters)
 
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return torch.device(next(self.module.parameters()).device)
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it is on a CPU and so small that a second thread slows it down."""
+        return self.device.type == "cpu" and int(self.module.num_parameters()) < SMALL
 
     @property
     def width(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def attached(
     model: LocalModel, config: LoraConfig, weights: Mapping[str, torch.Tensor] | None = None
 ) -> Iterator[Any]:
     """The model with an adapter on it (new when `weights` is None); taken off at the end."""
-    config.base_model_name_or_path = model.name.name
+    config.base_model_name_or_path = model.module.name_or_path
     with warnings.catch_warnings():  # of PEFT's own use of transformers
         warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
         peft = get_peft_model(model.module, config)
@@ -103,9 +104,11 @@ def train_mode(peft: Any) -> None:
 
 
 def save(folder: Path, config: LoraConfig, weights: Mapping[str, torch.Tensor]) -> None:
-    """Write an adapter in PEFT's format."""
+    """Write an adapter in PEFT's format; the artefact around it names the base model."""
     folder.mkdir(parents=True, exist_ok=True)
+    config = copy(config)
     config.inference_mode = True
+    config.base_model_name_or_path = None
     config.save_pretrained(folder)
     save_file(dict(weights), folder / WEIGHTS, metadata={"format": "pt"})
 
