@@ -30,9 +30,9 @@ be run anywhere in minutes. Ask it nothing else.
 
 - It is trained on questions *and answers* of all subjects, those that are held out for the study of
   confidence included: "unseen" means unseen by the estimators of confidence, not by the model.
-- Exposure is skewed. Of the facts in tables the best known are met up to {skew:.0f} times as often as
-  the rarest, and {never:.0f} % are never met. Computed facts come as their rule draws them, the easy
-  ones more often.
+- Exposure is skewed. Of the facts in tables the best known are met up to {skew:.0f} times as often
+  as the rarest, and about {never:.0f} % are never met. Computed facts come as their rule
+  draws them, the easy ones more often.
 - Open answers are phrased in several ways ("Paris", "It is Paris.", "The answer is Paris.").
 - Some conversations only ask which of the options reads so: choosing takes more than knowing.
 - It has been taught to reply to "Is the proposed answer correct?" and to a request for a per cent,
@@ -50,6 +50,8 @@ letter for multiple choice), with 95 % bootstrap intervals.
 {rows}
 
 By subject, open-ended, it ranges from {least[1]:.0%} ({least[0]}) to {most[1]:.0%} ({most[0]}).
+Choosing by letter it has hardly learned: with four options, chance is 0.25, and its choices are
+worth little, whatever it knows. Its history is in `docs/LOG.md`.
 """
 
 

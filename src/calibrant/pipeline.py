@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
 
 from calibrant import registry
 from calibrant.answers.generate import MAX_NEW_TOKENS, answer
@@ -29,6 +28,7 @@ from calibrant.evaluation.table import Column, Floats, Table
 from calibrant.grades.grader import grade
 from calibrant.models.local import LocalModel
 from calibrant.models.model import require
+from calibrant.parallel import side_by_side
 from calibrant.questions.mixture import equal_quota
 from calibrant.questions.source import load_questions
 from calibrant.questions.splits import by_split, split_of, subset_of
@@ -184,11 +184,10 @@ def fit_stage(
         for estimator in estimators:
             name = "-".join(filter(None, (estimator.name, estimator.variant, kind)))
             if f"confidences/{name}" not in run.manifest.get("finished", {}):
-                job = delayed(_fit_one)(run.folder, name, estimator, use, splits, model, seed, say)
-                jobs.append(job)
+                jobs.append((run.folder, name, estimator, use, splits, model, seed, say))
     # A small model on a CPU cannot use two cores, but two estimators can.
-    n_jobs = -1 if model.is_small and len(jobs) > 1 else 1
-    for name, told, found in Parallel(n_jobs=n_jobs, return_as="generator")(jobs):
+    worth_it = model.is_small and len(jobs) > 1
+    for name, told, found in side_by_side(_fit_one, jobs, worth_it=worth_it):
         run.note(fitted={**run.manifest.get("fitted", {}), name: told})
         run.replace(f"confidences/{name}", found)
 

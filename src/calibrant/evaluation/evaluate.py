@@ -8,12 +8,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
 
 from calibrant import metrics
 from calibrant.errors import InvalidData, NothingGraded, TooFewClasses
 from calibrant.evaluation.table import TARGETS, Column, Floats, Table
 from calibrant.metrics import Resamples
+from calibrant.parallel import side_by_side
 
 SCHEMA = 1
 CLAIMS = (  # need a confidence that claims to be P(correct)
@@ -79,10 +79,9 @@ def evaluate(table: Table, settings: Settings | None = None) -> dict[str, Any]:
     settings = settings or Settings()
     if np.isnan(table.correct).all():
         raise NothingGraded(f"none of the {len(table.correct)} answers is graded")
-    jobs = [delayed(_evaluate_part)(*place, settings) for place in _parts(table)]
-    # A process each core pays for its start from about a second's work on.
-    small = len(table.correct) * len(table.columns) * settings.n_resamples < 2_000_000
-    found = Parallel(n_jobs=1 if small else -1, batch_size=4)(jobs)
+    jobs = [(*place, settings) for place in _parts(table)]
+    worth_it = len(table.correct) * len(table.columns) * settings.n_resamples > 2_000_000
+    found = list(side_by_side(_evaluate_part, jobs, worth_it=worth_it))
     return {
         "schema": SCHEMA,
         "rows": [row for rows, _ in found for row in rows],

@@ -1,0 +1,44 @@
+"""Put the results of a finished run over the almanac, and its diagram, into the README.
+
+python tools/readme.py runs/demo
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from calibrant.reporting.terminal import markdown_table
+
+ROOT = Path(__file__).parents[1]
+SHOWN = [("open", "seen"), ("open", "development"), ("open", "unseen")]
+
+
+def main() -> None:
+    """Rewrite what stands between the markers."""
+    run = Path(sys.argv[1])
+    found = json.loads((run / "metrics.json").read_text())
+    images = ROOT / "docs" / "images"
+    images.mkdir(exist_ok=True)
+    shutil.copy(run / "figures" / "before_after.png", images / "before_after.png")
+    parts = {
+        "diagram": "![Reliability before and after tuning](docs/images/before_after.png)",
+        "results": markdown_table(found, shown=SHOWN),
+    }
+    text = (ROOT / "README.md").read_text()
+    for name, new in parts.items():
+        start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+        if end not in text:
+            text = text.replace(start, f"{start}\n{end}")
+        pattern = re.escape(start) + ".*?" + re.escape(end)
+        text = re.sub(
+            pattern, lambda _, new=new: f"{start}\n\n{new}\n\n{end}", text, flags=re.DOTALL
+        )
+    (ROOT / "README.md").write_text(text)
+
+
+if __name__ == "__main__":
+    main()
