@@ -6,7 +6,6 @@ python tools/readme.py runs/demo
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import sys
 from pathlib import Path
@@ -31,12 +30,9 @@ def main() -> None:
     text = (ROOT / "README.md").read_text()
     for name, new in parts.items():
         start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-        if end not in text:
-            text = text.replace(start, f"{start}\n{end}")
-        pattern = re.escape(start) + ".*?" + re.escape(end)
-        text = re.sub(
-            pattern, lambda _, new=new: f"{start}\n\n{new}\n\n{end}", text, flags=re.DOTALL
-        )
+        before, rest = text.split(start)
+        after = rest.split(end)[-1]
+        text = f"{before}{start}\n\n{new}\n\n{end}{after}"
     (ROOT / "README.md").write_text(text)
 
 
