@@ -110,11 +110,15 @@ def open_run(
         "subsets": list(subsets),
         "seed": seed,
     }
-    run = Run(folder, identity)
-    if "questions" not in run.manifest.get("finished", {}):
+    is_new = not (Path(folder) / "manifest.json").exists()
+    if not is_new:
+        run = Run(folder, identity)
+        is_new = "questions" not in run.manifest.get("finished", {})
+    if is_new:  # nothing is written before the questions are there
         chosen = choose(load_questions(questions), sizes, subsets, seed)
         if not chosen:
             raise InvalidData(f"{questions} has no questions of these subsets")
+        run = Run(folder, identity)
         run.replace("questions", chosen)
     return run
 

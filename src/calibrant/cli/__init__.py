@@ -11,11 +11,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import click
 import typer
 
 from calibrant.errors import CalibrantError, UnknownName
 
+# Typer brings a click of its own; this is the root of its complaints about usage.
+USAGE_ERROR: Any = typer.BadParameter.__base__
 VERBS = (
     "run", "answer", "grade", "fit", "score", "evaluate", "report", "ask", "list", "doctor",
 )  # fmt: skip
@@ -46,12 +47,12 @@ def main() -> None:
         app(words[:1] if words and words[0] in VERBS else VERBS)(standalone_mode=False)
     except CalibrantError as error:
         _fail(str(error))
-    except click.UsageError as error:
+    except USAGE_ERROR as error:
         verb = f" {words[0]}" if words and words[0] in VERBS else ""
         _fail(f"{error.format_message()} See calibrant{verb} --help.")
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         _fail("stopped; the same command goes on from here", code=130)
-    except click.exceptions.Exit as stop:
+    except typer.Exit as stop:
         sys.exit(stop.exit_code)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from calibrant import registry
 from calibrant.calibration import cross_fit
-from calibrant.errors import InvalidConfidence, InvalidData
+from calibrant.errors import InvalidConfidence, InvalidData, NothingGraded
 from calibrant.evaluation.evaluate import answered
 from calibrant.evaluation.table import TARGETS, Column, Floats, Strings, Table
 from calibrant.records import content_hash
@@ -75,6 +75,8 @@ def read(path: str | Path, columns: Columns) -> Table:
         correct = np.array(
             [_verdict(v, i) for i, v in enumerate(column(rows, columns.correct, path))]
         )
+    if np.isnan(correct).all():
+        raise NothingGraded(f"none of the {len(rows)} rows of {path} is graded")
     everyone = [f"row {i}" for i in range(len(rows))]
     group = [str(v) for v in column(rows, columns.group, path)] if columns.group else everyone
     subject = [str(v) for v in column(rows, columns.subject, path)] if columns.subject else None
