@@ -6,27 +6,35 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from calibrant import registry
 from calibrant.answers.extract import extract
 from calibrant.answers.generate import answer
 from calibrant.errors import Mismatch
 from calibrant.estimators.calibrated import Calibrated, load_calibrated, read_artefact
 from calibrant.estimators.estimator import Say, silent
-from calibrant.models.local import LocalModel
+from calibrant.models.local import LocalModel, local
+from calibrant.models.model import Given, Model
 from calibrant.records import Answer, Answered, ModelName, Question
 from calibrant.tables import as_list, column
 
 
 def load_artefact(
     folder: str | Path, *, model: str = "", allow_mismatch: bool = False, **options: Any
-) -> tuple[Calibrated, LocalModel]:
-    """An artefact with the model that it was made with (or one called `model`)."""
-    name = model or read_artefact(folder)["made_with"]["model"]["name"]
-    base = LocalModel(name, **options)
+) -> tuple[Calibrated, Model]:
+    """An artefact with the model that it was made with (or one called `model`).
+
+    An estimator that calls no model gets none, unless one is named.
+    """
+    artefact = read_artefact(folder)
+    name = model or artefact["made_with"]["model"]["name"]
+    base: Model = Given(name, has_log_probs=True)
+    if model or registry.get("estimators", artefact["estimator"]["name"])().calls_model:
+        base = LocalModel(name, **options)
     return load_calibrated(folder, base, allow_mismatch=allow_mismatch), base
 
 
 def score_rows(
-    rows: Sequence[Mapping[str, Any]], calibrated: Calibrated, model: LocalModel, say: Say = silent
+    rows: Sequence[Mapping[str, Any]], calibrated: Calibrated, model: Model, say: Say = silent
 ) -> list[dict[str, Any]]:
     """Rows of a table with `confidence` and `confidence_reason` added.
 
@@ -71,9 +79,10 @@ def ask(
     question: str, artefact: str | Path, *, choices: tuple[str, ...] = (), **options: Any
 ) -> dict[str, Any]:
     """Answer a question and tell the confidence of the answer."""
-    calibrated, model = load_artefact(artefact, **options)
+    name = options.pop("model", "") or read_artefact(artefact)["made_with"]["model"]["name"]
+    calibrated, model = load_artefact(artefact, model=name, **options)
     asked = Question(text=question, choices=choices)
-    item = Answered(question=asked, answer=answer([asked], model)[0])
+    item = Answered(question=asked, answer=answer([asked], local(model))[0])
     confidence = calibrated.confidences([item], model)[0]
     if confidence.value is None:
         raise Mismatch(f"{artefact} gives this answer no confidence: {confidence.reason}")

@@ -12,6 +12,8 @@ from functools import cached_property
 from typing import Any
 
 from calibrant.errors import Mismatch
+from calibrant.models.local import LocalModel
+from calibrant.models.model import Model
 from calibrant.records import LETTERS, Answered, ModelName, Question, content_hash
 
 VERSION = "1"
@@ -158,6 +160,11 @@ class Prompts:
     def label(self) -> str:
         """Name, version and hash."""
         return f"brief/{VERSION}/{content_hash(self.record)}"
+
+
+def text_record(model: Model) -> dict[str, Any] | None:
+    """All that the text for a model depends on; None where no text is built for it."""
+    return Prompts(model.tokenizer).record if isinstance(model, LocalModel) else None
 
 
 def decode(tokenizer: Any, ids: Sequence[int]) -> str:

@@ -18,7 +18,7 @@ from calibrant.estimators.estimator import (
     log_odds,
     silent,
 )
-from calibrant.models.local import LocalModel
+from calibrant.models.model import Model
 from calibrant.records import Answered, Graded
 
 
@@ -32,7 +32,7 @@ class BaseRate(Estimator):
         self,
         train: Sequence[Graded],
         validation: Sequence[Graded],
-        model: LocalModel,
+        model: Model,
         seed: int,
         *,
         folder: Path | None = None,
@@ -49,7 +49,7 @@ class FittedBaseRate(FittedEstimator):
     def __init__(self, estimator: BaseRate, rate: float) -> None:
         self.estimator, self.rate = estimator, rate
 
-    def score(self, items: Sequence[Answered], model: LocalModel, say: Say = silent) -> Scores:
+    def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
         """The log-odds of the rate, for every item."""
         return Scores.whole(log_odds(np.full(len(items), self.rate)))
 

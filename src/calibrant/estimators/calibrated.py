@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from calibrant import registry
-from calibrant.answers.prompts import Prompts
+from calibrant.answers.prompts import text_record
 from calibrant.calibration.calibrator import Calibrator, FittedCalibrator
 from calibrant.errors import DamagedFile, InvalidData, Mismatch
 from calibrant.estimators.estimator import (
@@ -25,7 +25,7 @@ from calibrant.estimators.estimator import (
     graded_only,
     silent,
 )
-from calibrant.models.local import LocalModel
+from calibrant.models.model import Model
 from calibrant.records import Answered, Confidence, Format, Graded, content_hash
 from calibrant.runs import provenance, write_json
 
@@ -53,7 +53,7 @@ class Calibrated:
         return self.fitted.estimator
 
     def confidences(
-        self, items: Sequence[Answered], model: LocalModel, say: Say = silent
+        self, items: Sequence[Answered], model: Model, say: Say = silent
     ) -> list[Confidence]:
         """One confidence for each item, in their order; missing where there is no score."""
         fit_for = [i for i, item in enumerate(items) if item.question.format in self.formats]
@@ -114,7 +114,7 @@ def fit_calibrated(
     estimator: Estimator,
     calibrator: Calibrator,
     splits: Mapping[str, Sequence[Graded]],
-    model: LocalModel,
+    model: Model,
     seed: int = 0,
     *,
     folder: Path | None = None,
@@ -148,7 +148,7 @@ def calibrate(
     fitted: FittedEstimator,
     calibrator: Calibrator,
     splits: Mapping[str, Sequence[Graded]],
-    model: LocalModel,
+    model: Model,
     seed: int = 0,
     *,
     scores: Scores | None = None,
@@ -175,7 +175,7 @@ def calibrate(
         formats=tuple(sorted({item.question.format for item in splits["train"]})),
         made_with={
             "model": {"name": model.name.name, "revision": model.name.revision},
-            "prompts": Prompts(model.tokenizer).record,
+            "prompts": text_record(model),
             "grader": kept[0].grade.grader,
             "data": data,
             "n": {name: len(items) for name, items in splits.items()},
@@ -186,7 +186,7 @@ def calibrate(
 
 
 def load_calibrated(
-    folder: str | Path, model: LocalModel, *, allow_mismatch: bool = False
+    folder: str | Path, model: Model, *, allow_mismatch: bool = False
 ) -> Calibrated:
     """Read an artefact's folder for a model.
 
@@ -199,25 +199,16 @@ def load_calibrated(
     """
     artefact = read_artefact(folder)
     made_with = artefact["made_with"]
-    same = {
-        "model": made_with["model"]["revision"] == model.name.revision,
-        "tokenizer or template": made_with["prompts"] == Prompts(model.tokenizer).record,
-    }
-    for what, matches in same.items():
-        if not matches and not allow_mismatch:
-            raise Mismatch(
-                f"{folder} was made with another {what} ({made_with['model']['name']},"
-                f" revision {made_with['model']['revision']}) than {model.name.name}"
-                f" (revision {model.name.revision}): its confidences would mean nothing;"
-                " allow the mismatch if you know better"
-            )
     try:
         estimator_class = registry.get("estimators", artefact["estimator"]["name"])
         settings = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in artefact["estimator"]["settings"].items()
         }
-        fitted = _fitted(estimator_class(**settings), artefact["state"], Path(folder))
+        estimator = estimator_class(**settings)
+        if estimator.calls_model and not allow_mismatch:
+            _check_match(made_with, model, folder)
+        fitted = _fitted(estimator, artefact["state"], Path(folder))
         calibrator = FittedCalibrator.from_dict(artefact["calibrator"]["fitted"])
     except (KeyError, TypeError) as error:
         raise DamagedFile(f"{folder}/artefact.json is damaged: {error!r}") from error
@@ -228,6 +219,21 @@ def load_calibrated(
         formats=tuple(artefact["formats"]),
         made_with=made_with,
     )
+
+
+def _check_match(made_with: Mapping[str, Any], model: Model, folder: str | Path) -> None:
+    same = {
+        "model": made_with["model"]["revision"] == model.name.revision,
+        "tokenizer or template": made_with["prompts"] == text_record(model),
+    }
+    for what, matches in same.items():
+        if not matches:
+            raise Mismatch(
+                f"{folder} was made with another {what} ({made_with['model']['name']},"
+                f" revision {made_with['model']['revision']}) than {model.name.name}"
+                f" (revision {model.name.revision}): its confidences would mean nothing;"
+                " allow the mismatch if you know better"
+            )
 
 
 def _fitted(estimator: Estimator, state: dict[str, Any], folder: Path) -> FittedEstimator:

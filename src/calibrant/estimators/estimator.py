@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibrant.errors import InvalidData, NothingGraded, TooFewClasses
-from calibrant.models.local import LocalModel
-from calibrant.models.model import Capability
+from calibrant.models.model import Capability, Model
 from calibrant.records import Answered, Graded
 
 Say = Callable[[str], None]
@@ -64,6 +63,11 @@ class Estimator(ABC):
         return ""
 
     @property
+    def calls_model(self) -> bool:
+        """Whether it runs a model; if not, the table of answers is all that it takes."""
+        return bool(self.needs - {Capability.LOGPROBS})
+
+    @property
     def score_is_confidence(self) -> bool:
         """Whether the sigmoid of the score claims to be P(correct); else it has no raw ECE."""
         return True
@@ -78,7 +82,7 @@ class Estimator(ABC):
         self,
         train: Sequence[Graded],
         validation: Sequence[Graded],
-        model: LocalModel,
+        model: Model,
         seed: int,
         *,
         folder: Path | None = None,
@@ -116,7 +120,7 @@ class FittedEstimator(ABC):
     estimator: Estimator
 
     @abstractmethod
-    def score(self, items: Sequence[Answered], model: LocalModel, say: Say = silent) -> Scores:
+    def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
         """A score for each item, in their order, the same alone or in a batch."""
 
     @abstractmethod

@@ -20,8 +20,8 @@ from calibrant.estimators.estimator import (
     non_default,
     silent,
 )
-from calibrant.models.local import LocalModel
-from calibrant.models.model import Capability
+from calibrant.models.local import local
+from calibrant.models.model import Capability, Model
 from calibrant.records import Answered, Graded
 from calibrant.training import adapters
 from calibrant.training.loop import LoopSettings, train
@@ -64,24 +64,23 @@ class LoraPrompt(Estimator):
         self,
         train: Sequence[Graded],
         validation: Sequence[Graded],
-        model: LocalModel,
+        model: Model,
         seed: int,
         *,
         folder: Path | None = None,
         say: Say = silent,
     ) -> FittedEstimator:
         """Tune the adapter; stop early by the validation log loss."""
+        base = local(model)
         kept, correct = graded_only(train)
         checked, checked_correct = graded_only(validation)
         config = adapters.lora_config(
-            model, rank=self.rank, alpha=self.alpha, dropout=self.dropout, targets=self.targets
+            base, rank=self.rank, alpha=self.alpha, dropout=self.dropout, targets=self.targets
         )
         torch.manual_seed(seed)
-        with adapters.attached(model, config) as peft:
-            tuning = PromptTuning(peft, model, kept, correct.astype(bool).tolist(), self.kappa)
-            checking = PromptTuning(
-                peft, model, checked, checked_correct.astype(bool).tolist(), 0.0
-            )
+        with adapters.attached(base, config) as peft:
+            tuning = PromptTuning(peft, base, kept, correct.astype(bool).tolist(), self.kappa)
+            checking = PromptTuning(peft, base, checked, checked_correct.astype(bool).tolist(), 0.0)
             if tuning.n_without_reference and self.kappa:
                 say(f"{tuning.n_without_reference} questions have no reference: not regularised")
             trained = _train(self, tuning, checking, seed, folder, say)
@@ -132,10 +131,11 @@ class FittedLoraPrompt(FittedEstimator):
         self.estimator, self.config, self.weights = estimator, config, weights
         self.losses, self.history = losses, history
 
-    def score(self, items: Sequence[Answered], model: LocalModel, say: Say = silent) -> Scores:
+    def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
         """Log-odds of the two options with the adapter on."""
-        with adapters.attached(model, self.config, self.weights) as peft:
-            return Scores.whole(query_scores(items, model, peft, say))
+        base = local(model)
+        with adapters.attached(base, self.config, self.weights) as peft:
+            return Scores.whole(query_scores(items, base, peft, say))
 
     def save(self, folder: Path) -> dict[str, Any]:
         """The adapter in PEFT's format, and how the training went."""

@@ -20,8 +20,7 @@ from calibrant.estimators.estimator import (
     graded_only,
     silent,
 )
-from calibrant.models.local import LocalModel
-from calibrant.models.model import Capability
+from calibrant.models.model import Capability, Model
 from calibrant.records import Answered, Graded
 
 Form = Literal["mean", "sum", "min", "head"]
@@ -60,7 +59,7 @@ class SequenceLikelihood(Estimator):
         self,
         train: Sequence[Graded],
         validation: Sequence[Graded],
-        model: LocalModel,
+        model: Model,
         seed: int,
         *,
         folder: Path | None = None,
@@ -109,7 +108,7 @@ class FittedSequenceLikelihood(FittedEstimator):
         self.estimator: SequenceLikelihood = estimator
         self.mean, self.spread, self.weights, self.bias = mean, spread, weights, bias
 
-    def score(self, items: Sequence[Answered], model: LocalModel, say: Say = silent) -> Scores:
+    def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
         """Log-odds of the probability that the form names."""
         features = _features(items)
         if self.estimator.form == "head":

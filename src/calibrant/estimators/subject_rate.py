@@ -19,7 +19,7 @@ from calibrant.estimators.estimator import (
     log_odds,
     silent,
 )
-from calibrant.models.local import LocalModel
+from calibrant.models.model import Model
 from calibrant.records import Answered, Graded, Question
 
 
@@ -36,7 +36,7 @@ class SubjectRate(Estimator):
         self,
         train: Sequence[Graded],
         validation: Sequence[Graded],
-        model: LocalModel,
+        model: Model,
         seed: int,
         *,
         folder: Path | None = None,
@@ -65,7 +65,7 @@ class FittedSubjectRate(FittedEstimator):
     def __init__(self, estimator: SubjectRate, rates: dict[str, float], overall: float) -> None:
         self.estimator, self.rates, self.overall = estimator, rates, overall
 
-    def score(self, items: Sequence[Answered], model: LocalModel, say: Say = silent) -> Scores:
+    def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
         """The log-odds of the most particular rate that is known."""
         rates = [
             next((self.rates[n] for n in _names(i.question) if n in self.rates), self.overall)

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 from calibrant.answers.query import query_scores
 from calibrant.estimators.estimator import Estimator, FittedEstimator, Say, Scores, silent
-from calibrant.models.local import LocalModel
-from calibrant.models.model import Capability
+from calibrant.models.local import local
+from calibrant.models.model import Capability, Model
 from calibrant.records import Answered, Graded
 
 
@@ -25,7 +25,7 @@ class ZeroShot(Estimator):
         self,
         train: Sequence[Graded],
         validation: Sequence[Graded],
-        model: LocalModel,
+        model: Model,
         seed: int,
         *,
         folder: Path | None = None,
@@ -41,9 +41,9 @@ class FittedZeroShot(FittedEstimator):
     def __init__(self, estimator: ZeroShot) -> None:
         self.estimator = estimator
 
-    def score(self, items: Sequence[Answered], model: LocalModel, say: Say = silent) -> Scores:
+    def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
         """Log-odds of the two options."""
-        return Scores.whole(query_scores(items, model, say=say))
+        return Scores.whole(query_scores(items, local(model), say=say))
 
     def save(self, folder: Path) -> dict[str, Any]:
         """Nothing."""

@@ -15,13 +15,13 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import torch
 import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from calibrant.errors import DamagedFile, ModelUnavailable
+from calibrant.errors import DamagedFile, MissingCapability, ModelUnavailable
 from calibrant.models.model import Capability, Model
 from calibrant.records import ModelName
 
@@ -54,7 +54,7 @@ class LocalModel(Model):
         When its files are truncated or not what they should be.
     """
 
-    capabilities: ClassVar = frozenset(Capability)
+    capabilities = frozenset(Capability)
 
     def __init__(
         self,
@@ -177,6 +177,19 @@ class LocalModel(Model):
                 if torch.cuda.is_available():
                     torch.cuda.empty_cache()
         return [found[i] for i in range(len(rows))]
+
+
+def local(model: Model) -> LocalModel:
+    """The model, if it is one whose weights are here.
+
+    Raises
+    ------
+    MissingCapability
+        When it is not.
+    """
+    if not isinstance(model, LocalModel):
+        raise MissingCapability(f"the weights of {model.name.name} are needed, and are not here")
+    return model
 
 
 def _out_of_memory(error: BaseException) -> bool:

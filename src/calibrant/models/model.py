@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import ClassVar
 
 from calibrant.errors import MissingCapability
 from calibrant.records import ModelName
@@ -24,8 +23,23 @@ class Capability(StrEnum):
 class Model(ABC):
     """A language model, local or not."""
 
-    capabilities: ClassVar[frozenset[Capability]]
+    capabilities: frozenset[Capability]
     name: ModelName
+
+    @property
+    def is_small(self) -> bool:
+        """Whether work on it gains from a process for each core more than from threads."""
+        return False
+
+
+class Given(Model):
+    """The author of answers that exist already: there is nothing to call."""
+
+    def __init__(
+        self, name: str = "given", revision: str = "", *, has_log_probs: bool = False
+    ) -> None:
+        self.name = ModelName(name=name, revision=revision)
+        self.capabilities = frozenset({Capability.LOGPROBS} if has_log_probs else ())
 
 
 def require(needs: Mapping[str, frozenset[Capability]], model: Model) -> None:
