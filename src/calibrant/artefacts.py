@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from calibrant import registry
 from calibrant.answers.extract import extract
 from calibrant.answers.generate import answer
-from calibrant.errors import Mismatch
+from calibrant.errors import InvalidData, Mismatch
 from calibrant.estimators.calibrated import Calibrated, load_calibrated, read_artefact
 from calibrant.estimators.estimator import Say, silent
 from calibrant.models.local import LocalModel, local
@@ -41,7 +42,8 @@ def score_rows(
     Raises
     ------
     InvalidData
-        When the table has no column `question` or `answer`.
+        When the table has no column `question` or `answer`, or its log-probabilities are no
+        numbers.
     """
     for name in ("question", "answer"):
         column(rows, name, "the table")
@@ -70,9 +72,24 @@ def _given(row: Mapping[str, Any]) -> Answered:
         question_id=question.id,
         text=text,
         extracted=extract(text, question),
-        model=ModelName(name="given"),
+        model=ModelName(name=str(row.get("model") or "given")),
+        log_probs=_numbers(row, "log_probs"),
+        top_log_probs=_numbers(row, "top_log_probs"),
+        option_probs=_numbers(row, "option_probs"),
     )
     return Answered(question=question, answer=given)
+
+
+def _numbers(row: Mapping[str, Any], name: str) -> Any:
+    """A list of numbers (or of lists of them) as tuples; () where there is none."""
+    given = row.get(name)
+    try:
+        found = json.loads(given) if isinstance(given, str) else given
+        return tuple(
+            tuple(map(float, one)) if isinstance(one, list) else float(one) for one in found or ()
+        )
+    except (ValueError, TypeError) as error:
+        raise InvalidData(f"column {name!r} has no list of numbers: {given!r}") from error
 
 
 def ask(

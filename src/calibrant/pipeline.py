@@ -186,6 +186,9 @@ def fit_stage(
     for kind in ("all",) if together and len(kinds) > 1 else kinds:
         splits = _splits([i for i in items if kind in ("all", i.question.format)], seed)
         for estimator in estimators:
+            if kind != "all" and kind not in estimator.formats:
+                say(f"{estimator.name} is for {' and '.join(estimator.formats)} answers only")
+                continue
             name = "-".join(filter(None, (estimator.name, estimator.variant, kind)))
             if f"confidences/{name}" not in run.manifest.get("finished", {}):
                 jobs.append((run.folder, name, estimator, use, splits, model, seed, say))
