@@ -20,7 +20,7 @@ from calibrant.answers.generate import MAX_NEW_TOKENS, answer
 from calibrant.answers.prompts import Prompts
 from calibrant.calibration.calibrator import Calibrator
 from calibrant.errors import InvalidData
-from calibrant.estimators.calibrated import calibrate
+from calibrant.estimators.calibrated import calibrate, subjects_of
 from calibrant.estimators.estimator import Estimator, silent
 from calibrant.estimators.forms import forms_of
 from calibrant.evaluation.evaluate import Settings, answered, evaluate
@@ -298,8 +298,11 @@ def _calibrate(
 
     here, there = scores(held), scores(test)
     known = ~np.isnan(_correct(held))
-    fitted = registry.get("calibration", name)().fit(here[known], _correct(held)[known])
-    return fitted.confidence(here), fitted.confidence(there)
+    subjects = np.array(subjects_of(held), dtype=str)
+    fitted = registry.get("calibration", name)().fit(
+        here[known], _correct(held)[known], subjects[known]
+    )
+    return fitted.confidence(here, subjects), fitted.confidence(there, subjects_of(test))
 
 
 def _answered(

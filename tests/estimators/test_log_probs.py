@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibrant.artefacts import load_artefact, score_rows
+from calibrant.artefacts import load_artefact, recalibrate_rows, score_rows
 from calibrant.calibration.platt import Platt
 from calibrant.errors import InvalidData, NothingGraded, TooFewClasses
 from calibrant.estimators.calibrated import calibrate
@@ -80,3 +80,32 @@ def test_answers_without_log_probabilities_cannot_be_learned_from() -> None:
     one_class = [item(i, True, top_log_probs=(SHARP,)) for i in range(3)]
     with pytest.raises(TooFewClasses, match="all 3"):
         TokenEntropy().fit([*bare, *one_class], [], Given(), 0)
+
+
+def test_recalibrated_on_a_few_labels_of_another_domain(tmp_path: Path) -> None:
+    """Its base rate is another: the confidences move to it, in their order, and nothing else."""
+    items = [item(i, i % 4 > 0, top_log_probs=((SHARP,) * (1 + i % 3))) for i in range(40)]
+    splits = {"train": items, "validation": [], "calibration": items}
+    fitted = TokenEntropy().fit(items, [], Given(), 0)
+    calibrate(fitted, Platt(), splits, Given()).save(tmp_path / "old")
+    calibrated, model = load_artefact(tmp_path / "old")
+    rows = [
+        {"question": f"Q {i}?", "answer": "A", "choices": "one|two", "top_log_probs": [SHARP]}
+        | {"correct": i % 4 == 0}
+        for i in range(24)
+    ]
+    ungraded = [{**rows[0], "correct": None}, {**rows[0], "top_log_probs": None}]
+    made = recalibrate_rows([*rows, *ungraded], calibrated, model)
+    made.save(tmp_path / "new")
+    again, _ = load_artefact(tmp_path / "new")
+    before, after = (
+        [row["confidence"] for row in score_rows(rows, one, model)] for one in (calibrated, again)
+    )
+    assert before[0] == pytest.approx(0.75, abs=0.06)
+    assert after[0] == pytest.approx(0.25, abs=0.06)
+    assert again.made_with["recalibrated"]["n"] == 24
+    assert again.made_with["recalibrated"]["n_missing"] == 1
+    with pytest.raises(NothingGraded, match="none of the 1 answers"):
+        recalibrate_rows(ungraded[:1], calibrated, model)
+    with pytest.raises(InvalidData, match="'correct'"):
+        recalibrate_rows([{"question": "Q?", "answer": "A"}], calibrated, model)
