@@ -31,8 +31,9 @@ Data = tuple[list[Graded], list[Graded], LocalModel]
 
 
 def quick(form: Estimator) -> Estimator:
-    """The same with little training."""
-    return replace(form, n_epochs=1.0) if hasattr(form, "n_epochs") else form
+    """The same with little training, and with what random models cannot give."""
+    small = {"n_epochs": 1.0, "unread": 0.5, "max_new_tokens": 8}
+    return replace(form, **{name: v for name, v in small.items() if hasattr(form, name)})
 
 
 @pytest.fixture(scope="module", params=FORMS, ids=lambda f: f"{f.name}-{f.variant}".strip("-"))

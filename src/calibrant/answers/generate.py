@@ -85,16 +85,25 @@ def _answer_batch(
     return answers
 
 
-def ends(model: LocalModel, token: int) -> bool:
+def ends(model: LocalModel, token: int, one_line: bool = True) -> bool:
     """Whether a generated token ends the answer: an end marker or one with a line break."""
-    return token in model.end_ids or "\n" in model.tokenizer.decode([token])
+    return token in model.end_ids or (one_line and "\n" in model.tokenizer.decode([token]))
 
 
 @torch.no_grad()
 def greedy(
-    model: LocalModel, rows: Sequence[Sequence[int]], max_new_tokens: int
+    model: LocalModel,
+    rows: Sequence[Sequence[int]],
+    max_new_tokens: int,
+    *,
+    one_line: bool = True,
 ) -> tuple[list[list[int]], list[list[float]], torch.Tensor, list[list[list[float]]]]:
     """Continue each row of token ids by the likeliest token until it ends.
+
+    Parameters
+    ----------
+    one_line
+        Whether a line break ends it, too.
 
     Returns
     -------
@@ -116,11 +125,11 @@ def greedy(
         chosen, values = token_B.tolist(), log_prob_B.tolist()
         likeliest = log_probs_BV.topk(min(N_TOP, log_probs_BV.shape[-1])).values.tolist()
         for i, token in enumerate(chosen):
-            if not (ids[i] and ends(model, ids[i][-1])):
+            if not (ids[i] and ends(model, ids[i][-1], one_line)):
                 ids[i].append(token)
                 log_probs[i].append(values[i])
                 top[i].append(likeliest[i])
-        if step + 1 == max_new_tokens or all(ends(model, row[-1]) for row in ids):
+        if step + 1 == max_new_tokens or all(ends(model, row[-1], one_line) for row in ids):
             break
     return ids, log_probs, first, top
 
