@@ -67,6 +67,27 @@ def content(question: Question, how: str = "") -> str:
     return "\n".join(lines)
 
 
+def evidence(item: Answered, *, tell_model: bool = False) -> tuple[str, str, str]:
+    """What a text encoder is shown of an answer: opening, question with choice, and reasoning.
+
+    Parameters
+    ----------
+    tell_model
+        Whether the opening names the model that answered.
+    """
+    question, said = item.question, item.answer
+    opening = [f"{said.model.name}."] if tell_model else []
+    opening += [f"{name}." for name in (question.category or question.subject,) if name]
+    lines = [question.context] if question.context else []
+    lines.append(question.text)
+    if question.choices:
+        letter = said.extracted
+        known = len(letter) == 1 and letter in LETTERS[: len(question.choices)]
+        chosen = question.choices[LETTERS.index(letter)] if known else "none"
+        lines.append(f"Chosen: {chosen}")
+    return " ".join(opening), "\n".join(lines), said.text
+
+
 @dataclass(frozen=True)
 class Prompts:
     """Builds the token ids for one tokenizer.
