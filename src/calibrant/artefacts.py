@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from calibrant import registry
 from calibrant.answers.extract import extract
 from calibrant.answers.generate import answer
 from calibrant.errors import InvalidData, Mismatch
@@ -18,6 +17,7 @@ from calibrant.estimators.calibrated import (
     recalibrated,
 )
 from calibrant.estimators.estimator import Say, silent
+from calibrant.estimators.forms import settings_of
 from calibrant.evaluation.external import verdict
 from calibrant.models.local import LocalModel, local
 from calibrant.models.model import Given, Model
@@ -35,7 +35,7 @@ def load_artefact(
     artefact = read_artefact(folder)
     name = model or artefact["made_with"]["model"]["name"]
     base: Model = Given(name, has_log_probs=True)
-    if model or registry.get("estimators", artefact["estimator"]["name"])().calls_model:
+    if model or settings_of(artefact).calls_model:
         base = LocalModel(name, **options)
     return load_calibrated(folder, base, allow_mismatch=allow_mismatch), base
 
