@@ -21,6 +21,7 @@ QUERY = "Is the proposed answer correct?\nChoices:\n(i): no\n(ii): yes\nAnswer:"
 """A protocol constant: published adapters expect it (Kapoor et al. 2024)."""
 OPTION_PAIRS = (("i", "ii"), ("no", "yes"), ("No", "Yes"), ("0", "1"), ("A", "B"))
 """(incorrect, correct): the first pair that is one token each serves; (i, ii) is the paper's."""
+WITH_LETTER = "Answer with the letter."
 _MARK = "\u2047MARK\u2047"
 
 
@@ -31,7 +32,7 @@ def content(question: Question) -> str:
     if question.choices:
         lines.append("Choices:")
         lines += [f"{letter}. {text}" for letter, text in zip(LETTERS, question.choices)]
-        lines.append("Answer with the letter.")
+        lines.append(WITH_LETTER)
     else:
         lines.append("Answer briefly.")
     return "\n".join(lines)

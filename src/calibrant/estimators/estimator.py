@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibrant.errors import InvalidData, NothingGraded, TooFewClasses
+from calibrant.models.local import LocalModel
 from calibrant.models.model import Capability, Model
+from calibrant.models.prefix import Prefix
 from calibrant.records import Answered, Format, Graded
 
 Say = Callable[[str], None]
@@ -124,6 +126,16 @@ class FittedEstimator(ABC):
     @abstractmethod
     def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
         """A score for each item, in their order, the same alone or in a batch."""
+
+    def score_read(self, read: Prefix, model: LocalModel) -> Scores | None:
+        """Scores of answers that the model has read; None where it takes passes of its own.
+
+        Parameters
+        ----------
+        read
+            Question and answer of each item, as the bare model reads them.
+        """
+        return None
 
     @abstractmethod
     def save(self, folder: Path) -> dict[str, Any]:
