@@ -30,6 +30,7 @@ ANSWER = Answer(
     model=ModelName(name="m"),
     token_ids=(1, 2),
     log_probs=(-0.5, -0.25),
+    top_log_probs=((-0.5, -1.0), (-0.25, -2.0)),
     finish_reason="stop",
 )
 GRADE = Grade(answer_id=ANSWER.id, verdict=Verdict.CORRECT, grader="exact/1")

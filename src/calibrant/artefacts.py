@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,18 @@ from typing import Any
 from calibrant import registry
 from calibrant.answers.extract import extract
 from calibrant.answers.generate import answer
-from calibrant.errors import Mismatch
-from calibrant.estimators.calibrated import Calibrated, load_calibrated, read_artefact
+from calibrant.errors import InvalidData, Mismatch
+from calibrant.estimators.calibrated import (
+    Calibrated,
+    load_calibrated,
+    read_artefact,
+    recalibrated,
+)
 from calibrant.estimators.estimator import Say, silent
+from calibrant.evaluation.external import verdict
 from calibrant.models.local import LocalModel, local
 from calibrant.models.model import Given, Model
-from calibrant.records import Answer, Answered, ModelName, Question
+from calibrant.records import Answer, Answered, Grade, Graded, ModelName, Question, Verdict
 from calibrant.tables import as_list, column
 
 
@@ -41,7 +48,8 @@ def score_rows(
     Raises
     ------
     InvalidData
-        When the table has no column `question` or `answer`.
+        When the table has no column `question` or `answer`, or its log-probabilities are no
+        numbers.
     """
     for name in ("question", "answer"):
         column(rows, name, "the table")
@@ -57,6 +65,34 @@ def score_rows(
     ]
 
 
+def recalibrate_rows(
+    rows: Sequence[Mapping[str, Any]], calibrated: Calibrated, model: Model, say: Say = silent
+) -> Calibrated:
+    """The artefact with its bias fitted anew on the graded answers of a table.
+
+    Parameters
+    ----------
+    rows
+        With `correct` (1, 0, or empty where ungraded) beside the columns of `score_rows`.
+
+    Raises
+    ------
+    InvalidData
+        When a column is missing or no answer is graded.
+    """
+    for name in ("question", "answer", "correct"):
+        column(rows, name, "the table")
+    items = []
+    for i, row in enumerate(rows):
+        if row["question"] and row["answer"]:
+            known = {1.0: Verdict.CORRECT, 0.0: Verdict.INCORRECT}
+            found = known.get(verdict(row["correct"], i), Verdict.UNGRADED)
+            item = _given(row)
+            grade = Grade(answer_id=item.answer.id, verdict=found, grader="given", reason="given")
+            items.append(Graded(question=item.question, answer=item.answer, grade=grade))
+    return recalibrated(calibrated, items, model, say)
+
+
 def _given(row: Mapping[str, Any]) -> Answered:
     question = Question(
         text=str(row["question"]),
@@ -70,9 +106,25 @@ def _given(row: Mapping[str, Any]) -> Answered:
         question_id=question.id,
         text=text,
         extracted=extract(text, question),
-        model=ModelName(name="given"),
+        model=ModelName(name=str(row.get("model") or "given")),
+        log_probs=_numbers(row, "log_probs"),
+        top_log_probs=_numbers(row, "top_log_probs"),
+        option_probs=_numbers(row, "option_probs"),
     )
     return Answered(question=question, answer=given)
+
+
+def _numbers(row: Mapping[str, Any], name: str) -> Any:
+    """A list of numbers (or of lists of them) as tuples; () where there is none."""
+    given = row.get(name)
+    try:
+        found = json.loads(given) if isinstance(given, str) else given
+        return tuple(
+            tuple(map(float, one)) if isinstance(one, list | tuple) else float(one)
+            for one in found or ()
+        )
+    except (ValueError, TypeError) as error:
+        raise InvalidData(f"column {name!r} has no list of numbers: {given!r}") from error
 
 
 def ask(

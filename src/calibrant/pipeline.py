@@ -20,7 +20,7 @@ from calibrant.answers.generate import MAX_NEW_TOKENS, answer
 from calibrant.answers.prompts import Prompts
 from calibrant.calibration.calibrator import Calibrator
 from calibrant.errors import InvalidData
-from calibrant.estimators.calibrated import calibrate
+from calibrant.estimators.calibrated import calibrate, subjects_of
 from calibrant.estimators.estimator import Estimator, silent
 from calibrant.estimators.forms import forms_of
 from calibrant.evaluation.evaluate import Settings, answered, evaluate
@@ -186,6 +186,9 @@ def fit_stage(
     for kind in ("all",) if together and len(kinds) > 1 else kinds:
         splits = _splits([i for i in items if kind in ("all", i.question.format)], seed)
         for estimator in estimators:
+            if kind != "all" and kind not in estimator.formats:
+                say(f"{estimator.name} is for {' and '.join(estimator.formats)} answers only")
+                continue
             name = "-".join(filter(None, (estimator.name, estimator.variant, kind)))
             if f"confidences/{name}" not in run.manifest.get("finished", {}):
                 jobs.append((run.folder, name, estimator, use, splits, model, seed, say))
@@ -295,8 +298,11 @@ def _calibrate(
 
     here, there = scores(held), scores(test)
     known = ~np.isnan(_correct(held))
-    fitted = registry.get("calibration", name)().fit(here[known], _correct(held)[known])
-    return fitted.confidence(here), fitted.confidence(there)
+    subjects = np.array(subjects_of(held), dtype=str)
+    fitted = registry.get("calibration", name)().fit(
+        here[known], _correct(held)[known], subjects[known]
+    )
+    return fitted.confidence(here, subjects), fitted.confidence(there, subjects_of(test))
 
 
 def _answered(

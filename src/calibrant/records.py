@@ -131,6 +131,8 @@ class Answer:
     """The generated tokens, the end marker included when it was generated."""
     log_probs: tuple[float, ...] = ()
     """Natural log-probability of each token."""
+    top_log_probs: tuple[tuple[float, ...], ...] = ()
+    """Natural log-probabilities of the likeliest tokens at each token's place, falling."""
     option_probs: tuple[float, ...] = ()
     """Multiple choice: probability of each option's letter at the first position, as they are."""
     finish_reason: Literal["stop", "length", "given"] = "given"
@@ -253,7 +255,8 @@ def _value(hint: Any, value: Any) -> Any:
     if get_origin(hint) in (Union, types.UnionType):
         hint = next(arg for arg in get_args(hint) if arg is not type(None))
     if get_origin(hint) is tuple:
-        return tuple(value)
+        inner = get_args(hint)[0]
+        return tuple(_value(inner, one) if get_origin(inner) is tuple else one for one in value)
     if is_dataclass(hint):
         return from_row(hint, value)  # type: ignore[arg-type]
     return hint(value) if isinstance(hint, type) and issubclass(hint, StrEnum) else value

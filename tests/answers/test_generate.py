@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from calibrant.answers.generate import answer, ends, greedy
+from calibrant.answers.generate import N_TOP, answer, ends, greedy
 from calibrant.answers.prompts import Prompts
 from calibrant.models.local import LocalModel
 from calibrant.records import Question
@@ -21,7 +21,7 @@ def test_equals_transformers_generate(tiny: LocalModel) -> None:
     prompts = Prompts(tiny.tokenizer)
     for question in QUESTIONS:
         row = prompts.question(question)
-        ids, log_probs, _ = greedy(tiny, [row], 8)
+        ids, log_probs, _, top = greedy(tiny, [row], 8)
         inputs = torch.tensor([row])
         expected = tiny.module.generate(
             inputs,
@@ -40,6 +40,8 @@ def test_equals_transformers_generate(tiny: LocalModel) -> None:
             assert log_probs[0][i] == pytest.approx(
                 logits[len(row) - 1 + i, token].item(), abs=1e-4
             )
+            expected_top = logits[len(row) - 1 + i].sort(descending=True).values[:N_TOP].tolist()
+            assert top[0][i] == pytest.approx(expected_top, abs=1e-4)
 
 
 def test_batch_and_order_do_not_matter(tiny: LocalModel) -> None:

@@ -30,7 +30,15 @@ def rows(n=400, seed=0):
 
 
 def test_the_registry_finds_the_calibrators_and_no_tool():
-    assert list(CALIBRATORS) == ["beta", "histogram", "isotonic", "none", "platt", "temperature"]
+    assert list(CALIBRATORS) == [
+        "beta",
+        "by_subject",
+        "histogram",
+        "isotonic",
+        "none",
+        "platt",
+        "temperature",
+    ]
     assert all(isinstance(kind(), Calibrator) for kind in CALIBRATORS.values())
     assert all(kind().name == name for name, kind in CALIBRATORS.items())
 

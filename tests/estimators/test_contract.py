@@ -18,7 +18,15 @@ from calibrant.models.model import Capability
 from calibrant.records import Answered, Grade, Graded, Question, Verdict
 
 FORMS = [form for cls in registry.variants("estimators").values() for form in cls.forms()]
-NEEDS_BOTH = ("base_rate", "subject_rate", "lora_prompt")
+NEEDS_BOTH = (
+    "base_rate",
+    "subject_rate",
+    "lora_prompt",
+    "token_entropy",
+    "text_embedding",
+    "tuned_encoder",
+    "stacked",
+)
 Data = tuple[list[Graded], list[Graded], LocalModel]
 
 
@@ -27,13 +35,29 @@ def quick(form: Estimator) -> Estimator:
     return replace(form, n_epochs=1.0) if hasattr(form, "n_epochs") else form
 
 
+@pytest.fixture(scope="module", params=FORMS, ids=lambda f: f"{f.name}-{f.variant}".strip("-"))
+def form(request: pytest.FixtureRequest) -> Estimator:
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def data(llama: LocalModel) -> Data:
+def by_format(llama: LocalModel) -> dict[str, Data]:
+    return {"open": made(llama, ()), "choice": made(llama, ("one", "two"))}
+
+
+@pytest.fixture(scope="module")
+def data(form: Estimator, by_format: dict[str, Data]) -> Data:
+    """Answers of a format that the estimator scores."""
+    return by_format[form.formats[0]]
+
+
+def made(llama: LocalModel, choices: tuple[str, ...]) -> Data:
     """Graded answers of a tiny model; what is right follows the subject, with exceptions."""
     questions = [
         Question(
             text=f"What is {i} of {i * 7 % 11}?",
-            targets=(str(i),),
+            choices=choices,
+            targets=choices[:1] or (str(i),),
             subject=f"s{i % 3}",
             category="c",
         )
@@ -58,9 +82,9 @@ def blind(items: list[Graded]) -> list[Answered]:
     return [Answered(question=item.question, answer=item.answer) for item in items]
 
 
-@pytest.fixture(scope="module", params=FORMS, ids=lambda f: f"{f.name}-{f.variant}".strip("-"))
-def fitted(request: pytest.FixtureRequest, data: Data) -> FittedEstimator:
-    return fit(request.param, data)
+@pytest.fixture(scope="module")
+def fitted(form: Estimator, data: Data) -> FittedEstimator:
+    return fit(form, data)
 
 
 def test_settings_round_trip(fitted: FittedEstimator) -> None:
@@ -121,10 +145,8 @@ def test_empty_and_one_class(fitted: FittedEstimator, data: Data) -> None:
 
 
 def test_missing_is_told(fitted: FittedEstimator, data: Data) -> None:
-    bare = [
-        replace(item, answer=replace(item.answer, log_probs=(), token_ids=()))
-        for item in blind(data[1])[:3]
-    ]
+    none = dict.fromkeys(("log_probs", "token_ids", "top_log_probs", "option_probs"), ())
+    bare = [replace(item, answer=replace(item.answer, **none)) for item in blind(data[1])[:3]]
     found = fitted.score(bare, data[2])
     for i in range(3):
         assert np.isnan(found.values[i]) == (i in found.reasons)

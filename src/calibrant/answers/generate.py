@@ -14,6 +14,8 @@ from calibrant.answers.prompts import Prompts, decode
 from calibrant.models.local import LocalModel
 from calibrant.records import Answer, Question
 
+N_TOP = 5
+"""Log-probabilities that are kept at each place, as servers give them."""
 MAX_NEW_TOKENS = 30
 """Of open answers, as in the paper's training data; a choice is one token."""
 
@@ -60,7 +62,7 @@ def _answer_batch(
     prompts: Prompts,
     max_new_tokens: int,
 ) -> list[Answer]:
-    ids, log_probs, first = greedy(model, rows, max_new_tokens)
+    ids, log_probs, first, top = greedy(model, rows, max_new_tokens)
     answers = []
     for i, question in enumerate(questions):
         ended = bool(ids[i]) and ends(model, ids[i][-1])
@@ -75,6 +77,7 @@ def _answer_batch(
                 prompt=prompts.label,
                 token_ids=tuple(ids[i]),
                 log_probs=tuple(log_probs[i]),
+                top_log_probs=tuple(map(tuple, top[i])),
                 option_probs=tuple(first[i, letters].exp().tolist()),
                 finish_reason="stop" if ended else "length",
             )
@@ -90,7 +93,7 @@ def ends(model: LocalModel, token: int) -> bool:
 @torch.no_grad()
 def greedy(
     model: LocalModel, rows: Sequence[Sequence[int]], max_new_tokens: int
-) -> tuple[list[list[int]], list[list[float]], torch.Tensor]:
+) -> tuple[list[list[int]], list[list[float]], torch.Tensor, list[list[list[float]]]]:
     """Continue each row of token ids by the likeliest token until it ends.
 
     Returns
@@ -99,22 +102,27 @@ def greedy(
         Per row the new tokens, the ending one included, and their natural log-probabilities.
     first
         Log-probabilities (B, V) at the first new position, float32 on the CPU.
+    top
+        Per row and new token the `N_TOP` largest log-probabilities, falling.
     """
     ids_BT, mask_BT = model.pad(rows, left=True)
     ids: list[list[int]] = [[] for _ in rows]
     log_probs: list[list[float]] = [[] for _ in rows]
+    top: list[list[list[float]]] = [[] for _ in rows]
     first = torch.empty(0)
     for step, (token_B, log_prob_B, log_probs_BV) in enumerate(_steps(model, ids_BT, mask_BT)):
         if step == 0:
             first = log_probs_BV.float().cpu()
         chosen, values = token_B.tolist(), log_prob_B.tolist()
+        likeliest = log_probs_BV.topk(min(N_TOP, log_probs_BV.shape[-1])).values.tolist()
         for i, token in enumerate(chosen):
             if not (ids[i] and ends(model, ids[i][-1])):
                 ids[i].append(token)
                 log_probs[i].append(values[i])
+                top[i].append(likeliest[i])
         if step + 1 == max_new_tokens or all(ends(model, row[-1]) for row in ids):
             break
-    return ids, log_probs, first
+    return ids, log_probs, first, top
 
 
 def _steps(

@@ -5,6 +5,7 @@ A score is on the scale of log-odds (`Calibrator`). A calibrator is settings; `f
 """
 
 from calibrant.calibration.beta import Beta
+from calibrant.calibration.by_subject import BySubject
 from calibrant.calibration.calibrator import Calibrator, FittedCalibrator
 from calibrant.calibration.cross_fitting import cross_fit
 from calibrant.calibration.histogram import Histogram
@@ -15,6 +16,7 @@ from calibrant.calibration.temperature import Temperature
 
 __all__ = [
     "Beta",
+    "BySubject",
     "Calibrator",
     "FittedCalibrator",
     "Histogram",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from calibrant.calibration.calibrator import Calibrator, check_scores
+from calibrant.calibration.calibrator import Calibrator, check_scores, check_subjects
 from calibrant.errors import InvalidData
 from calibrant.metrics.common import Array, check_correct
 
@@ -16,6 +16,7 @@ def cross_fit(
     correct: npt.ArrayLike,
     groups: npt.ArrayLike,
     *,
+    subjects: npt.ArrayLike | None = None,
     n_folds: int = 5,
     seed: int = 0,
 ) -> Array:
@@ -30,6 +31,7 @@ def cross_fit(
     scores : (n,) log-odds; NaN is missing and stays so
     correct : (n,) of 0 and 1
     groups : (n,)
+    subjects : (n,) names, for calibrators that look at them
     n_folds : at least 2, at most the number of groups
 
     Raises
@@ -45,11 +47,13 @@ def cross_fit(
             f"{s.size} scores, {y.size} verdicts and groups of shape {labels.shape}:"
             " give one of each per row."
         )
+    names = check_subjects(subjects, s.size)
     fold = _folds(labels, n_folds, np.random.default_rng(seed))
     made = np.full(s.size, np.nan)
     for k in range(n_folds):
         out = fold == k
-        made[out] = calibrator.fit(s[~out], y[~out]).confidence(s[out])
+        fitted = calibrator.fit(s[~out], y[~out], names[~out])
+        made[out] = fitted.confidence(s[out], names[out])
     return made
 
 

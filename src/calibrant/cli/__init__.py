@@ -18,7 +18,8 @@ from calibrant.errors import CalibrantError, UnknownName
 # Typer brings a click of its own; this is the root of its complaints about usage.
 USAGE_ERROR: Any = typer.BadParameter.__base__
 VERBS = (
-    "run", "answer", "grade", "fit", "score", "evaluate", "report", "ask", "list", "doctor",
+    "run", "answer", "grade", "fit", "score", "recalibrate",
+    "evaluate", "report", "ask", "list", "doctor",
 )  # fmt: skip
 
 

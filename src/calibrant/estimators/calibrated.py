@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from calibrant import registry
 from calibrant.answers.prompts import text_record
 from calibrant.calibration.calibrator import Calibrator, FittedCalibrator
-from calibrant.errors import DamagedFile, InvalidData, Mismatch
+from calibrant.errors import DamagedFile, InvalidData, Mismatch, NothingGraded
 from calibrant.estimators.estimator import (
     Estimator,
     FittedEstimator,
@@ -70,7 +70,7 @@ class Calibrated:
         fit_for
             Indices of the items that `scores` are of, in their order.
         """
-        values = self.calibrator.confidence(scores.values)
+        values = self.calibrator.confidence(scores.values, subjects_of([items[i] for i in fit_for]))
         found = {
             i: self._confidence(items[i], score, value, scores.reasons.get(k, ""))
             for k, (i, score, value) in enumerate(zip(fit_for, scores.values, values))
@@ -165,12 +165,13 @@ def calibrate(
     kept, correct = graded_only(held)
     values = (scores or fitted.score(held, model, say)).values
     values = values[[item.is_graded for item in held]]
+    learned = calibrator.fit(values, correct, subjects_of(kept))
     data = content_hash(
         [[i.answer.id, i.grade.verdict] for items in splits.values() for i in items]
     )
     return Calibrated(
         fitted=fitted,
-        calibrator=calibrator.fit(values, correct),
+        calibrator=learned,
         calibrator_name=calibrator.name,
         formats=tuple(sorted({item.question.format for item in splits["train"]})),
         made_with={
@@ -183,6 +184,35 @@ def calibrate(
             "versions": provenance(),
         },
     )
+
+
+def subjects_of(items: Sequence[Answered]) -> list[str]:
+    """Their subjects (categories where there are none), which some calibrators look at."""
+    return [item.question.subject or item.question.category for item in items]
+
+
+def recalibrated(
+    made: Calibrated, items: Sequence[Graded], model: Model, say: Say = silent
+) -> Calibrated:
+    """The same with its bias fitted anew on a few graded answers of another domain.
+
+    Raises
+    ------
+    NothingGraded, InvalidData
+        When no answer is graded, or none has a score.
+    """
+    kept = [i for i in items if i.is_graded and i.question.format in made.formats]
+    if not kept:
+        raise NothingGraded(
+            f"none of the {len(items)} answers is graded and of the format"
+            f" {' or '.join(made.formats)}"
+        )
+    scores = made.fitted.score(kept, model, say)
+    correct = [item.correct for item in kept]
+    calibrator = made.calibrator.shifted(scores.values, correct, subjects_of(kept))
+    told = {"n": len(kept) - len(scores.reasons), "n_missing": len(scores.reasons)}
+    noted = {**made.made_with, "recalibrated": {**told, "shift": calibrator.shift}}
+    return replace(made, calibrator=calibrator, made_with=noted)
 
 
 def load_calibrated(

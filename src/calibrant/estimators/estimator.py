@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from calibrant.errors import InvalidData, NothingGraded, TooFewClasses
 from calibrant.models.model import Capability, Model
-from calibrant.records import Answered, Graded
+from calibrant.records import Answered, Format, Graded
 
 Say = Callable[[str], None]
 
@@ -56,6 +56,8 @@ class Estimator(ABC):
 
     name: ClassVar[str]
     needs: ClassVar[frozenset[Capability]] = frozenset()
+    formats: ClassVar[tuple[Format, ...]] = ("open", "choice")
+    """Formats of the answers that it can score; those of others are missing."""
 
     @property
     def variant(self) -> str:

@@ -9,9 +9,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 
-from calibrant.errors import NothingGraded
 from calibrant.estimators.estimator import (
     Estimator,
     FittedEstimator,
@@ -20,6 +18,7 @@ from calibrant.estimators.estimator import (
     graded_only,
     silent,
 )
+from calibrant.estimators.logistic_head import LogisticHead
 from calibrant.models.model import Capability, Model
 from calibrant.records import Answered, Graded
 
@@ -67,18 +66,10 @@ class SequenceLikelihood(Estimator):
     ) -> FittedEstimator:
         """Nothing to fit but the head."""
         if self.form != "head":
-            return FittedSequenceLikelihood(self, [], [], [], 0.0)
+            return FittedSequenceLikelihood(self, None)
         kept, correct = graded_only(train)
-        features = _features(kept)
-        known = ~np.isnan(features[:, 0])
-        if not known.any():
-            raise NothingGraded(f"no graded answer to fit on: {MISSING}")
-        mean, spread = features[known].mean(0), features[known].std(0)
-        spread[spread == 0] = 1.0
-        head = LogisticRegression().fit((features[known] - mean) / spread, correct[known])
-        return FittedSequenceLikelihood(
-            self, mean.tolist(), spread.tolist(), head.coef_[0].tolist(), float(head.intercept_[0])
-        )
+        head = LogisticHead.fit(_features(kept), correct, why=MISSING)
+        return FittedSequenceLikelihood(self, head)
 
 
 def _features(items: Sequence[Answered]) -> NDArray[np.float64]:
@@ -97,22 +88,15 @@ def _features(items: Sequence[Answered]) -> NDArray[np.float64]:
 class FittedSequenceLikelihood(FittedEstimator):
     """Which number to read, or a head on all."""
 
-    def __init__(
-        self,
-        estimator: SequenceLikelihood,
-        mean: list[float],
-        spread: list[float],
-        weights: list[float],
-        bias: float,
-    ) -> None:
+    def __init__(self, estimator: SequenceLikelihood, head: LogisticHead | None) -> None:
         self.estimator: SequenceLikelihood = estimator
-        self.mean, self.spread, self.weights, self.bias = mean, spread, weights, bias
+        self.head = head
 
     def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
         """Log-odds of the probability that the form names."""
         features = _features(items)
-        if self.estimator.form == "head":
-            values = (features - self.mean) / self.spread @ np.array(self.weights) + self.bias
+        if self.head:
+            values = self.head.score(features)
         else:
             log_p = features[:, ("mean", "sum", "min").index(self.estimator.form)]
             with np.errstate(divide="ignore"):  # a probability of 1 has infinite log-odds
@@ -122,10 +106,10 @@ class FittedSequenceLikelihood(FittedEstimator):
 
     def save(self, folder: Path) -> dict[str, Any]:
         """The head."""
-        names = ("mean", "spread", "weights", "bias")
-        return {name: getattr(self, name) for name in names}
+        return self.head.to_dict() if self.head else {}
 
     @staticmethod
     def load(estimator: SequenceLikelihood, state: dict[str, Any], folder: Path) -> FittedEstimator:
         """From the head."""
-        return FittedSequenceLikelihood(estimator, **state)
+        head = LogisticHead(**state) if estimator.form == "head" else None
+        return FittedSequenceLikelihood(estimator, head)

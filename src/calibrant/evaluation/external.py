@@ -73,7 +73,7 @@ def read(path: str | Path, columns: Columns) -> Table:
             cells = {name: [_percent(value) for value in values] for name, values in cells.items()}
         confidences = [_confidence(values, name) for name, values in cells.items()]
         correct = np.array(
-            [_verdict(v, i) for i, v in enumerate(column(rows, columns.correct, path))]
+            [verdict(v, i) for i, v in enumerate(column(rows, columns.correct, path))]
         )
     if np.isnan(correct).all():
         raise NothingGraded(f"none of the {len(rows)} rows of {path} is graded")
@@ -171,7 +171,14 @@ def _percent(value: Any) -> str:
     return f"{number[0]}%" if number else ""
 
 
-def _verdict(value: Any, row: int) -> float:
+def verdict(value: Any, row: int) -> float:
+    """1 for a correct answer, 0 for an incorrect one, NaN for an ungraded one.
+
+    Raises
+    ------
+    InvalidData
+        When the cell is none of these, naming the row (counted from 0 here, from 1 there).
+    """
     text = "" if value is None else str(value).strip().lower()
     if text in ("", "ungraded"):
         return np.nan

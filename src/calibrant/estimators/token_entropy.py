@@ -1,0 +1,99 @@
+"""How undecided the model was at each token of its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibrant.estimators.estimator import (
+    Estimator,
+    FittedEstimator,
+    Say,
+    Scores,
+    graded_only,
+    silent,
+)
+from calibrant.estimators.logistic_head import LogisticHead
+from calibrant.models.model import Capability, Model
+from calibrant.records import Answered, Graded
+
+MISSING = "the answer has no log-probabilities of the likeliest tokens"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenEntropy(Estimator):
+    """A logistic regression on mean, largest and first token entropy.
+
+    The entropies are those of the likeliest tokens, which also servers tell.
+    """
+
+    name: ClassVar = "token_entropy"
+    needs: ClassVar = frozenset({Capability.LOGPROBS})
+
+    def fit(
+        self,
+        train: Sequence[Graded],
+        validation: Sequence[Graded],
+        model: Model,
+        seed: int,
+        *,
+        folder: Path | None = None,
+        say: Say = silent,
+    ) -> FittedEstimator:
+        """Fit the regression."""
+        kept, correct = graded_only(train)
+        features = _features(kept)
+        if missing := int(np.isnan(features[:, 0]).sum()):
+            say(f"{missing} of {len(kept)} training answers are left out: {MISSING}")
+        return FittedTokenEntropy(self, LogisticHead.fit(features, correct, why=MISSING))
+
+
+def entropies(top_log_probs: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+    """Entropy in nats at each place (T,), what is left of the probability taken as one outcome.
+
+    At most the entropy over all tokens, and equal to it when the rest is one token or nothing.
+    """
+    found = []
+    for place in top_log_probs:
+        p = np.exp(np.asarray(place, dtype=np.float64))
+        outcomes = np.append(p, max(0.0, 1.0 - p.sum()))
+        outcomes = outcomes[outcomes > 0]
+        found.append(-float(outcomes @ np.log(outcomes)))
+    return np.array(found, dtype=np.float64)
+
+
+def _features(items: Sequence[Answered]) -> NDArray[np.float64]:
+    """(N, 3): mean, largest and first entropy; NaN where there is none."""
+    rows = []
+    for item in items:
+        found = entropies(item.answer.top_log_probs)
+        whole = found.size > 0 and all(item.answer.top_log_probs)
+        rows.append([found.mean(), found.max(), found[0]] if whole else [np.nan] * 3)
+    return np.array(rows, dtype=np.float64).reshape(-1, 3)
+
+
+class FittedTokenEntropy(FittedEstimator):
+    """The regression."""
+
+    def __init__(self, estimator: TokenEntropy, head: LogisticHead) -> None:
+        self.estimator, self.head = estimator, head
+
+    def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
+        """Log-odds of the regression."""
+        values = self.head.score(_features(items))
+        missing = np.flatnonzero(np.isnan(values)).tolist()
+        return Scores(values=values, reasons=dict.fromkeys(missing, MISSING))
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        """The regression."""
+        return self.head.to_dict()
+
+    @staticmethod
+    def load(estimator: TokenEntropy, state: dict[str, Any], folder: Path) -> FittedEstimator:
+        """From the regression."""
+        return FittedTokenEntropy(estimator, LogisticHead(**state))
