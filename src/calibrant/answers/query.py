@@ -34,7 +34,6 @@ def option_logits(
     return logits_B2.float()
 
 
-@torch.no_grad()
 def query_scores(
     items: Sequence[Answered],
     model: LocalModel,
@@ -48,7 +47,17 @@ def query_scores(
     module
         The model with an adapter attached; None reads the bare model.
     """
-    rows = sequences(items, model)
+    return row_scores(sequences(items, model), model, module, say)
+
+
+@torch.no_grad()
+def row_scores(
+    rows: Sequence[Sequence[int]],
+    model: LocalModel,
+    module: Any = None,
+    say: Callable[[str], None] = print,
+) -> list[float]:
+    """Log-odds of the second option against the first after each row of token ids."""
 
     def work(batch: list[int]) -> list[float]:
         logits_B2 = option_logits([rows[i] for i in batch], model, module)
