@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from calibrant import registry
 from calibrant.answers.extract import extract
 from calibrant.answers.generate import MAX_NEW_TOKENS, Generation, generated
 from calibrant.errors import InvalidData, Mismatch
 from calibrant.estimators.calibrated import (
     Calibrated,
+    estimator_of,
     load_calibrated,
     read_artefact,
     recalibrated,
@@ -44,7 +44,7 @@ def load_artefact(
     artefact = read_artefact(folder)
     name = model or artefact["made_with"]["model"]["name"]
     base: Model = Given(name, has_log_probs=True)
-    if model or registry.get("estimators", artefact["estimator"]["name"])().calls_model:
+    if model or estimator_of(artefact).calls_model:
         base = LocalModel(name, **options)
     return load_calibrated(folder, base, allow_mismatch=allow_mismatch), base
 
@@ -119,6 +119,7 @@ def _given(row: Mapping[str, Any]) -> Answered:
         log_probs=_numbers(row, "log_probs"),
         top_log_probs=_numbers(row, "top_log_probs"),
         option_probs=_numbers(row, "option_probs"),
+        samples=as_list(row.get("samples")),
     )
     return Answered(question=question, answer=given)
 

@@ -6,6 +6,7 @@ there is not done twice.
 
 from __future__ import annotations
 
+import copy
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -181,6 +182,8 @@ def fit_stage(
     use = registry.get("calibration", calibrator)()
     seed = run.manifest["identity"]["seed"]
     items = run.graded()
+    model = copy.copy(model)
+    model.cache = run.folder / "cache"
     kinds = sorted({item.question.format for item in items})
     jobs = []
     for kind in ("all",) if together and len(kinds) > 1 else kinds:
@@ -191,6 +194,7 @@ def fit_stage(
                 continue
             name = "-".join(filter(None, (estimator.name, estimator.variant, kind)))
             if f"confidences/{name}" not in run.manifest.get("finished", {}):
+                estimator.prepare(splits, model, say)
                 jobs.append((run.folder, name, estimator, use, splits, model, seed, say))
     # A small model on a CPU cannot use two cores, but two estimators can.
     worth_it = model.is_small and len(jobs) > 1

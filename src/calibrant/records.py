@@ -137,6 +137,8 @@ class Answer:
     """Multiple choice: probability of each option's letter at the first position, as they are."""
     finish_reason: Literal["stop", "length", "given"] = "given"
     """Whether the model ended, was cut, or the answer was given to us."""
+    samples: tuple[str, ...] = ()
+    """Other answers to the same question, drawn by chance, where they came with this one."""
 
     def __post_init__(self) -> None:
         if not self.id:

@@ -31,8 +31,9 @@ Data = tuple[list[Graded], list[Graded], LocalModel]
 
 
 def quick(form: Estimator) -> Estimator:
-    """The same with little training."""
-    return replace(form, n_epochs=1.0) if hasattr(form, "n_epochs") else form
+    """The same with little training and few, short samples."""
+    little = {"n_epochs": 1.0, "n_samples": 3, "max_new_tokens": 2, "temperature": 0.3}
+    return replace(form, **{k: v for k, v in little.items() if hasattr(form, k)})
 
 
 @pytest.fixture(scope="module", params=FORMS, ids=lambda f: f"{f.name}-{f.variant}".strip("-"))
@@ -123,6 +124,8 @@ def test_grades_are_never_seen(fitted: FittedEstimator, data: Data) -> None:
 
 
 def test_ungraded_are_left_out(fitted: FittedEstimator, data: Data) -> None:
+    if fitted.estimator.name == "semantic_entropy_probe":
+        pytest.skip("it is fitted on samples and looks at no grade")
     train, validation, model = data
     unknown = Grade(answer_id="x", verdict=Verdict.UNGRADED, grader="g", reason="r")
     more = train + [replace(item, grade=unknown) for item in validation]

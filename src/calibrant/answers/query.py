@@ -67,13 +67,28 @@ def query_scores(
         Where the adapter acts; "query" reads question and answer without it.
     """
     rows = sequences(items, model)
+    if activation == "full":
+        return row_scores(rows, model, module, say)
     n_query = len(Prompts(model.tokenizer).query)
 
     def work(batch: list[int]) -> list[float]:
-        if activation == "query":
-            with module.disable_adapter():
-                read = prefix.read([rows[i][:-n_query] for i in batch], model, module)
-            return log_odds_after(read, model, module)
+        with module.disable_adapter():
+            read = prefix.read([rows[i][:-n_query] for i in batch], model, module)
+        return log_odds_after(read, model, module)
+
+    return model.batched(rows, work, say=say)
+
+
+@torch.no_grad()
+def row_scores(
+    rows: Sequence[Sequence[int]],
+    model: LocalModel,
+    module: Any = None,
+    say: Callable[[str], None] = print,
+) -> list[float]:
+    """Log-odds of the second option against the first after each row of token ids."""
+
+    def work(batch: list[int]) -> list[float]:
         logits_B2 = option_logits([rows[i] for i in batch], model, module)
         return (logits_B2[:, 1] - logits_B2[:, 0]).tolist()
 

@@ -230,12 +230,7 @@ def load_calibrated(
     artefact = read_artefact(folder)
     made_with = artefact["made_with"]
     try:
-        estimator_class = registry.get("estimators", artefact["estimator"]["name"])
-        settings = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in artefact["estimator"]["settings"].items()
-        }
-        estimator = estimator_class(**settings)
+        estimator = estimator_of(artefact)
         if estimator.calls_model and not allow_mismatch:
             _check_match(made_with, model, folder)
         fitted = _fitted(estimator, artefact["state"], Path(folder))
@@ -249,6 +244,16 @@ def load_calibrated(
         formats=tuple(artefact["formats"]),
         made_with=made_with,
     )
+
+
+def estimator_of(artefact: Mapping[str, Any]) -> Estimator:
+    """The estimator, with the settings that an artefact was fitted with."""
+    settings = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in artefact["estimator"]["settings"].items()
+    }
+    made: Estimator = registry.get("estimators", artefact["estimator"]["name"])(**settings)
+    return made
 
 
 def _check_match(made_with: Mapping[str, Any], model: Model, folder: str | Path) -> None:

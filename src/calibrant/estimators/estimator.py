@@ -107,6 +107,21 @@ class Estimator(ABC):
             When there is no graded answer, or all are right or all wrong.
         """
 
+    def prepare(
+        self, splits: Mapping[str, Sequence[Answered]], model: Model, say: Say = silent
+    ) -> None:
+        """Compute into `model.cache` what several estimators share; nothing for most.
+
+        A run calls it for each estimator before any is fitted, for these may be fitted side by
+        side.
+
+        Parameters
+        ----------
+        splits
+            Answers by split: train, validation, calibration, test.
+        """
+        return None
+
     def settings(self) -> dict[str, Any]:
         """The settings as plain values."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
