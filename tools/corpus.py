@@ -12,13 +12,12 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from calibrant.answers.prompts import QUERY, content
+from calibrant.answers.prompts import PROBABILITY, QUERY, content
 from calibrant.questions.almanac import SUBJECTS, is_reserved, options, phrase
 from calibrant.questions.almanac.subject import Computed, Fact, Subject
 from calibrant.records import LETTERS, Question, content_hash
 
 Turn = dict[str, str]
-PROBABILITY = "How likely is it that the proposed answer is correct? Answer with a per cent."
 SHORT = ("{}", "{}", "{}", "{}.", "It is {}.", "The answer is {}.")
 SENTENCES = (
     "The answer is {}.",

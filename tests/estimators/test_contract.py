@@ -30,15 +30,17 @@ NEEDS_BOTH = (
 Data = tuple[list[Graded], list[Graded], LocalModel]
 
 
-def quick(form: Estimator) -> Estimator:
-    """The same with little training and few, short samples."""
-    little = {"n_epochs": 1.0, "n_samples": 3, "max_new_tokens": 2, "temperature": 0.3}
-    return replace(form, **{k: v for k, v in little.items() if hasattr(form, k)})
+def quick(form: Estimator, encoder: str) -> Estimator:
+    """The same with little training, a tiny encoder, short samples, and answers that are read."""
+    small = {"n_epochs": 1.0, "unread": 0.5, "max_new_tokens": 8, "encoder": encoder}
+    if hasattr(form, "n_samples"):
+        small |= {"n_samples": 3, "max_new_tokens": 2, "temperature": 0.3}
+    return replace(form, **{name: v for name, v in small.items() if hasattr(form, name)})
 
 
 @pytest.fixture(scope="module", params=FORMS, ids=lambda f: f"{f.name}-{f.variant}".strip("-"))
-def form(request: pytest.FixtureRequest) -> Estimator:
-    return request.param
+def form(request: pytest.FixtureRequest, encoder_folder: str) -> Estimator:
+    return quick(request.param, encoder_folder)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +77,7 @@ def made(llama: LocalModel, choices: tuple[str, ...]) -> Data:
 
 def fit(form: Estimator, data: Data, seed: int = 0) -> FittedEstimator:
     train, validation, model = data
-    return quick(form).fit(train, validation, model, seed)
+    return form.fit(train, validation, model, seed)
 
 
 def blind(items: list[Graded]) -> list[Answered]:

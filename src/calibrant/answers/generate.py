@@ -151,14 +151,26 @@ def to_answers(
     return answers
 
 
-def ends(model: LocalModel, token: int) -> bool:
+def ends(model: LocalModel, token: int, one_line: bool = True) -> bool:
     """Whether a generated token ends the answer: an end marker or one with a line break."""
-    return token in model.end_ids or "\n" in model.tokenizer.decode([token])
+    return token in model.end_ids or (one_line and "\n" in model.tokenizer.decode([token]))
 
 
 @torch.no_grad()
-def greedy(model: LocalModel, rows: Sequence[Sequence[int]], max_new_tokens: int) -> Generation:
-    """Continue each row of token ids by the likeliest token until it ends."""
+def greedy(
+    model: LocalModel,
+    rows: Sequence[Sequence[int]],
+    max_new_tokens: int,
+    *,
+    one_line: bool = True,
+) -> Generation:
+    """Continue each row of token ids by the likeliest token until it ends.
+
+    Parameters
+    ----------
+    one_line
+        Whether a line break ends it, too.
+    """
     ids_BT, mask_BT = model.pad(rows, left=True)
     ids: list[list[int]] = [[] for _ in rows]
     log_probs: list[list[float]] = [[] for _ in rows]
@@ -172,11 +184,11 @@ def greedy(model: LocalModel, rows: Sequence[Sequence[int]], max_new_tokens: int
         chosen, values = token_B.tolist(), log_prob_B.tolist()
         likeliest = log_probs_BV.topk(min(N_TOP, log_probs_BV.shape[-1])).values.tolist()
         for i, token in enumerate(chosen):
-            if not (ids[i] and ends(model, ids[i][-1])):
+            if not (ids[i] and ends(model, ids[i][-1], one_line)):
                 ids[i].append(token)
                 log_probs[i].append(values[i])
                 top[i].append(likeliest[i])
-        if step + 1 == max_new_tokens or all(ends(model, row[-1]) for row in ids):
+        if step + 1 == max_new_tokens or all(ends(model, row[-1], one_line) for row in ids):
             break
     layers = tuple((layer.keys, layer.values) for layer in cache.layers)
     made_BT = mask_BT.new_ones(len(rows), layers[0][0].shape[2] - mask_BT.shape[1])

@@ -21,23 +21,74 @@ QUERY = "Is the proposed answer correct?\nChoices:\n(i): no\n(ii): yes\nAnswer:"
 """A protocol constant: published adapters expect it (Kapoor et al. 2024)."""
 ALIKE = "Do both answers say the same?\nChoices:\n(i): no\n(ii): yes\nAnswer:"
 """Ends where the query ends, so the same options answer it."""
+PROBABILITY = "How likely is it that the proposed answer is correct? Answer with a per cent."
+"""Asks for a confidence in words; the embedded models know this very text."""
 OPTION_PAIRS = (("i", "ii"), ("no", "yes"), ("No", "Yes"), ("0", "1"), ("A", "B"))
 """(incorrect, correct): the first pair that is one token each serves; (i, ii) is the paper's."""
 WITH_LETTER = "Answer with the letter."
 _MARK = "\u2047MARK\u2047"
 
 
-def content(question: Question) -> str:
-    """What the user says: context, question, options, and how to answer."""
+def probability(words: Sequence[str] = ()) -> str:
+    """Asks how likely an answer that was given is right: in per cent, or by one of the words."""
+    if not words:
+        return PROBABILITY
+    return f"{PROBABILITY.split('?')[0]}? Answer with one of: {', '.join(words)}."
+
+
+def guesses(n: int, words: Sequence[str] = (), *, likely: bool = True) -> str:
+    """Asks for `n` guesses in place of an answer, each with how likely it is right if `likely`."""
+    many = "your best guess" if n == 1 else f"your {n} best guesses, the likeliest first"
+    lines = f"Give {many}, {'in' if n == 1 else 'each in'} a line of its own"
+    if not likely:
+        return f"{lines}, and nothing else."
+    scale = f"one of: {', '.join(words)}" if words else "the per cent"
+    return (
+        f"{lines} in the form GUESS | LIKELY, where LIKELY tells how likely it is that the guess"
+        f" is correct, as {scale}. Nothing else."
+    )
+
+
+def probabilities(n: int, words: Sequence[str] = ()) -> str:
+    """Asks how likely each of `n` guesses that were given is right."""
+    scale = f"one of: {', '.join(words)}" if words else "a per cent"
+    return (
+        f"How likely is it that each of the {n} guesses is correct? Answer with {n} lines, in the"
+        f" order of the guesses, each with {scale}."
+    )
+
+
+def content(question: Question, how: str = "") -> str:
+    """What the user says: context, question, options, and how to answer (the usual way if "")."""
     lines = [question.context] if question.context else []
     lines.append(question.text)
     if question.choices:
         lines.append("Choices:")
         lines += [f"{letter}. {text}" for letter, text in zip(LETTERS, question.choices)]
-        lines.append(WITH_LETTER)
-    else:
-        lines.append("Answer briefly.")
+    usual = WITH_LETTER if question.choices else "Answer briefly."
+    lines.append(how or usual)
     return "\n".join(lines)
+
+
+def evidence(item: Answered, *, tell_model: bool = False) -> tuple[str, str, str]:
+    """What a text encoder is shown of an answer: opening, question with choice, and reasoning.
+
+    Parameters
+    ----------
+    tell_model
+        Whether the opening names the model that answered.
+    """
+    question, said = item.question, item.answer
+    opening = [f"{said.model.name}."] if tell_model else []
+    opening += [f"{name}." for name in (question.category or question.subject,) if name]
+    lines = [question.context] if question.context else []
+    lines.append(question.text)
+    if question.choices:
+        letter = said.extracted
+        known = len(letter) == 1 and letter in LETTERS[: len(question.choices)]
+        chosen = question.choices[LETTERS.index(letter)] if known else "none"
+        lines.append(f"Chosen: {chosen}")
+    return " ".join(opening), "\n".join(lines), said.text
 
 
 @dataclass(frozen=True)
@@ -54,12 +105,17 @@ class Prompts:
     @cached_property
     def _frame(self) -> tuple[str, str, str]:
         """Text before the question, between question and answer, and from answer to options."""
+        return self._framed(QUERY)
+
+    def _framed(self, request: str) -> tuple[str, str, str]:
+        """The same where a request follows the answer; the last text goes up to the reply."""
         if not getattr(self.tokenizer, "chat_template", None):
-            return "Question: ", "\nAnswer:", f"\n\n{QUERY}"
+            end = "" if request.endswith(":") else "\nAnswer:"
+            return "Question: ", "\nAnswer:", f"\n\n{request}{end}"
         turns = [
             {"role": "user", "content": _MARK},
             {"role": "assistant", "content": _MARK},
-            {"role": "user", "content": QUERY},
+            {"role": "user", "content": request},
         ]
         text = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
         asked = self.tokenizer.apply_chat_template(
@@ -84,10 +140,10 @@ class Prompts:
             return whole[len(head) :]
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    def question(self, question: Question) -> list[int]:
-        """Token ids that ask a question."""
+    def question(self, question: Question, how: str = "") -> list[int]:
+        """Token ids that ask a question; `how` as in `content`."""
         before, between, _ = self._frame
-        return self._ids(before + content(question) + between)
+        return self._ids(before + content(question, how) + between)
 
     def answer(self, question: Question, text: str) -> list[int]:
         """Token ids of an answer given as text."""
@@ -116,7 +172,11 @@ class Prompts:
     @cached_property
     def query(self) -> tuple[int, ...]:
         """Token ids from the end of an answer to the place of the verdict."""
-        after = self._frame[2]
+        return self.request(QUERY)
+
+    def request(self, request: str) -> tuple[int, ...]:
+        """Token ids from the end of an answer to the reply to a request that follows it."""
+        after = self._framed(request)[2]
         # The anchor is what a text may end in; the ids must not depend on it.
         for anchor in ("x", "0", "."):
             head, whole = self._ids(anchor), self._ids(anchor + after)
@@ -148,7 +208,9 @@ class Prompts:
         ids = self._continue(before, word if self._is_chat else f" {word}")
         return ids[0] if len(ids) == 1 else None
 
-    def asked(self, item: Answered, model: ModelName) -> tuple[list[int], list[int], list[int]]:
+    def asked(
+        self, item: Answered, model: ModelName, request: str = QUERY
+    ) -> tuple[list[int], list[int], list[int]]:
         """(question, answer, query): the one sequence that confidences are learned and read from.
 
         The answer is the generated tokens without the end marker when `model` generated it,
@@ -161,7 +223,8 @@ class Prompts:
             ids = list(answer.token_ids[:n])
         else:
             ids = self.answer(item.question, answer.text)
-        return self.question(item.question), ids, list(self.query)
+        after = self.query if request == QUERY else self.request(request)
+        return self.question(item.question), ids, list(after)
 
     @property
     def record(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
@@ -16,15 +16,30 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from calibrant.errors import DamagedFile, Mismatch
-from calibrant.models.local import LocalModel
+from calibrant.records import ModelName
 
 WEIGHTS = "adapter_model.safetensors"
 
 
+class Adaptable(Protocol):
+    """A model on this machine, or an encoder."""
+
+    module: Any
+    name: ModelName
+
+
 def lora_config(
-    model: LocalModel, *, rank: int, alpha: int, dropout: float, targets: tuple[str, ...]
+    model: Adaptable,
+    *,
+    rank: int,
+    alpha: int,
+    dropout: float,
+    targets: tuple[str, ...],
+    task: str = "CAUSAL_LM",
 ) -> LoraConfig:
     """Settings for this architecture; without `targets`, its query and value projections.
+
+    `task` is PEFT's name of what the model does.
 
     Raises
     ------
@@ -45,7 +60,7 @@ def lora_config(
             f" name targets among: {', '.join(sorted(leaves))}"
         )
     return LoraConfig(
-        task_type="CAUSAL_LM",
+        task_type=task,
         r=rank,
         lora_alpha=alpha,
         lora_dropout=dropout,
@@ -55,7 +70,7 @@ def lora_config(
 
 @contextmanager
 def attached(
-    model: LocalModel, config: LoraConfig, weights: Mapping[str, torch.Tensor] | None = None
+    model: Adaptable, config: LoraConfig, weights: Mapping[str, torch.Tensor] | None = None
 ) -> Iterator[Any]:
     """The model with an adapter on it (new when `weights` is None); taken off at the end."""
     config.base_model_name_or_path = model.module.name_or_path
@@ -136,11 +151,24 @@ def read(folder: Path) -> tuple[LoraConfig, dict[str, torch.Tensor], tuple[int, 
     DamagedFile
         When its weights are missing, truncated or no safetensors.
     """
-    path = folder / WEIGHTS
     try:
         config = LoraConfig.from_pretrained(str(folder))
         invocation = tuple(config.alora_invocation_tokens or ())
         config.alora_invocation_tokens = None
-        return config, load_file(path), invocation
-    except (SafetensorError, OSError, ValueError, TypeError) as error:
-        raise DamagedFile(f"the adapter at {path} cannot be read: {error}") from error
+    except (OSError, ValueError, TypeError) as error:
+        raise DamagedFile(f"the adapter at {folder} cannot be read: {error}") from error
+    return config, read_tensors(folder / WEIGHTS), invocation
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Read a file of weights.
+
+    Raises
+    ------
+    DamagedFile
+        When it is missing, truncated or no safetensors.
+    """
+    try:
+        return dict(load_file(path))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise DamagedFile(f"the weights at {path} cannot be read: {error}") from error

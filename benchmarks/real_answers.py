@@ -1,0 +1,320 @@
+"""How well can the answers of real models be judged from their text alone?
+
+    python benchmarks/real_answers.py ARCHIVES OUT [--cells base,embedding,tuned] [--json FILE]
+
+ARCHIVES is a folder with one zip a model: answers to MMLU-Pro as its authors publish them. OUT
+keeps embeddings and the scores of each cell; called again, what is there is not computed again.
+Questions are split by their normalised text, the same for every model: 3,000 train, 500
+validation, 500 calibration, 1,000 test. An answer without a letter is ungraded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+import zipfile
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from calibrant import metrics, registry
+from calibrant.answers.evidence import embeddings
+from calibrant.errors import UnknownName
+from calibrant.estimators.estimator import Estimator, graded_only
+from calibrant.estimators.text_embedding import TextEmbedding, head_scores
+from calibrant.estimators.tuned_encoder import TunedEncoder
+from calibrant.grades.grader import grade, normalise
+from calibrant.models.encoder import encoder_called
+from calibrant.models.model import Given
+from calibrant.records import LETTERS, Answer, Answered, Graded, ModelName, Question, content_hash
+from calibrant.runs import write_json
+
+SIZES = {"train": 3000, "validation": 500, "calibration": 500, "test": 1000}
+PLAIN = ("base_rate", "subject_rate", "has_letter", "answer_length")
+N_JOINT = 6000
+"""Training answers of an estimator that is fitted on several models."""
+Splits = dict[str, list[Graded]]
+
+
+def read_archive(path: Path) -> list[Graded]:
+    """Graded answers of one model; of questions with the same text the first."""
+    with zipfile.ZipFile(path) as archive:
+        rows = json.loads(archive.read(archive.namelist()[0]))
+    found: dict[str, Answered] = {}
+    for row in sorted(rows, key=lambda row: row["question_id"]):
+        key = normalise(row["question"])
+        if key in found or not row["generated_text"]:
+            continue
+        options = tuple(row["options"])
+        question = Question(
+            text=row["question"],
+            choices=options,
+            targets=(options[row["answer_index"]],),
+            group=content_hash("text", key),
+            category=row["category"],
+        )
+        pred = row["pred"] or ""
+        said = Answer(
+            question_id=question.id,
+            text=row["generated_text"].strip(),
+            extracted=pred if pred in LETTERS[: len(options)] else "",
+            model=ModelName(name=path.stem),
+        )
+        found[key] = Answered(question=question, answer=said)
+    items = list(found.values())
+    return [
+        Graded(question=item.question, answer=item.answer, grade=given)
+        for item, given in zip(items, grade(items))
+    ]
+
+
+def split(items: Sequence[Graded], held_out: Collection[str] = ()) -> Splits:
+    """The same questions in each split for every model.
+
+    Parameters
+    ----------
+    held_out
+        Categories that only the test holds, and only these; none: every split holds all.
+    """
+    order = sorted(items, key=lambda item: content_hash("place", item.question.group))
+    found, start = {}, 0
+    for name, size in SIZES.items():
+        part = order[start : start + size]
+        found[name] = [
+            i for i in part if not held_out or (i.question.category in held_out) == (name == "test")
+        ]
+        start += size
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One estimator, fitted on the answers of some models, judging those of one."""
+
+    table: str
+    """Which table of the page it belongs to."""
+    estimator: str
+    """Its name in the page."""
+    fitted_on: str
+    """Model, "all but" a model, or half of the categories."""
+    model: str
+    """Whose answers are judged."""
+
+    @property
+    def file(self) -> str:
+        """Where its scores are kept."""
+        return f"{content_hash(vars(self))}.json"
+
+
+class Work:
+    """Archives, cached embeddings and cells in one folder."""
+
+    def __init__(self, archives: Path, out: Path) -> None:
+        self.out = out
+        self.items = {path.stem: read_archive(path) for path in sorted(archives.glob("*.zip"))}
+        if not self.items:
+            raise SystemExit(f"{archives} holds no zip")
+        shared = set.intersection(*({i.question.group for i in v} for v in self.items.values()))
+        self.items = {
+            name: [i for i in v if i.question.group in shared] for name, v in self.items.items()
+        }
+        self.splits = {name: split(items) for name, items in self.items.items()}
+        self.vectors: dict[tuple[str, str], np.ndarray] = {}
+
+    @property
+    def models(self) -> list[str]:
+        """Names of the archives."""
+        return list(self.items)
+
+    def embedded(self, model: str, name: str) -> np.ndarray:
+        """Embeddings (N, D) of a split, computed once."""
+        if (model, name) not in self.vectors:
+            how = TextEmbedding()
+            encoder = encoder_called(how.encoder)
+            key = content_hash(model, name, how.max_tokens, encoder.name.revision, SIZES)
+            path = self.out / "embeddings" / f"{key}.npy"
+            if not path.exists():
+                found = embeddings(self.splits[model][name], encoder, how.max_tokens)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                np.save(path, found.astype(np.float32))
+            self.vectors[model, name] = np.load(path).astype(np.float64)
+        return self.vectors[model, name]
+
+    def keep(self, cell: Cell, splits: Splits, scores: dict[str, Any], start: float) -> None:
+        """Scores of the calibration and test answers, on disk."""
+        found: dict[str, Any] = {"cell": vars(cell)}
+        for name in ("calibration", "test"):
+            graded = [i.is_graded for i in splits[name]]
+            kept, correct = graded_only(splits[name])
+            found[name] = {
+                "scores": np.asarray(scores[name], dtype=np.float64)[graded].tolist(),
+                "correct": correct.tolist(),
+                "groups": [item.question.group for item in kept],
+                "n_ungraded": len(graded) - len(kept),
+            }
+        found["seconds"] = round(time.monotonic() - start, 1)
+        write_json(self.out / "cells" / cell.file, found)
+        print(f"{vars(cell)}: {found['seconds']} s", flush=True)
+
+    def is_done(self, cell: Cell) -> bool:
+        """Whether its scores are there."""
+        return (self.out / "cells" / cell.file).exists()
+
+    def run(self, cell: Cell, estimator: Estimator, fit_on: Splits, judged: Splits) -> None:
+        """Fit an estimator and keep its scores."""
+        if self.is_done(cell):
+            return
+        start, given = time.monotonic(), Given(cell.model)
+        fitted = estimator.fit(
+            fit_on["train"],
+            fit_on["validation"],
+            given,
+            0,
+            folder=self.out / "checkpoints" / cell.file,
+            say=lambda line: print(f"  {line}", flush=True),
+        )
+        scores = {n: fitted.score(judged[n], given).values for n in ("calibration", "test")}
+        self.keep(cell, judged, scores, start)
+
+
+def base_cells(work: Work) -> None:
+    """What needs no text: rates, and two facts about the answer."""
+    for name in PLAIN:
+        try:
+            estimator = registry.get("estimators", name)()
+        except UnknownName:
+            print(f"{name} is not installed: not measured")
+            continue
+        for model in work.models:
+            cell = Cell(table="models", estimator=name, fitted_on=model, model=model)
+            work.run(cell, estimator, work.splits[model], work.splits[model])
+
+
+def embedding_cells(work: Work) -> None:
+    """Frozen embedding with a logistic head: every model's head on every model's answers."""
+    for fitted_on in work.models:
+        pending = [
+            Cell(table="transfer", estimator="text_embedding", fitted_on=fitted_on, model=model)
+            for model in work.models
+        ]
+        if all(map(work.is_done, pending)):
+            continue
+        start = time.monotonic()
+        head = _head(work, fitted_on)
+        for cell in pending:
+            # Calibrated on answers of the model that it was fitted on, too.
+            whose = {"calibration": fitted_on, "test": cell.model}
+            scores = {n: head_scores(work.embedded(m, n), head) for n, m in whose.items()}
+            work.keep(cell, {n: work.splits[m][n] for n, m in whose.items()}, scores, start)
+
+
+def _head(work: Work, model: str) -> Any:
+    parts = []
+    for name in ("train", "validation"):
+        graded = [item.is_graded for item in work.splits[model][name]]
+        parts += [work.embedded(model, name)[graded], graded_only(work.splits[model][name])[1]]
+    return TextEmbedding(head="logistic").fit_head(*parts, seed=0)
+
+
+def tuned_cells(work: Work) -> None:
+    """The tuned encoder on each model's own answers."""
+    for model in work.models:
+        cell = Cell(table="models", estimator="tuned_encoder", fitted_on=model, model=model)
+        work.run(cell, TunedEncoder(), work.splits[model], work.splits[model])
+
+
+def leave_one_out_cells(work: Work) -> None:
+    """The tuned encoder on the answers of all models but one."""
+    for model in work.models:
+        others: Splits = {}
+        for name, size in (("train", N_JOINT), ("validation", 500), ("calibration", 500)):
+            every = [i for m in work.models if m != model for i in work.splits[m][name]]
+            every.sort(key=lambda i: content_hash("joint", i.answer.id))
+            others[name] = every[:size]
+        judged = {**work.splits[model], "calibration": others["calibration"]}
+        cell = Cell(
+            table="leave_one_out",
+            estimator="tuned_encoder",
+            fitted_on=f"all but {model}",
+            model=model,
+        )
+        work.run(cell, TunedEncoder(), others, judged)
+
+
+def category_cells(work: Work) -> None:
+    """Fitted on half of the categories, judging the other half, and the other way round."""
+    names = sorted({item.question.category for item in work.items[work.models[0]]})
+    halves = {"every second category": names[1::2], "the others": names[::2]}
+    for model in work.models:
+        for half, held_out in halves.items():
+            splits = split(work.items[model], held_out)
+            cell = Cell(table="categories", estimator="tuned_encoder", fitted_on=half, model=model)
+            work.run(cell, TunedEncoder(), splits, splits)
+
+
+CELLS = {
+    "base": base_cells,
+    "embedding": embedding_cells,
+    "tuned": tuned_cells,
+    "leave_one_out": leave_one_out_cells,
+    "categories": category_cells,
+}
+MEASURES = {
+    "auroc": metrics.auroc,
+    "ece": metrics.ece,
+    "brier_score": metrics.brier_score,
+    "log_loss": metrics.log_loss,
+}
+
+
+def measured(out: Path) -> Iterator[dict[str, Any]]:
+    """One row a cell: metrics of the test answers, Platt-scaled on the calibration answers."""
+    for path in sorted((out / "cells").glob("*.json")):
+        found = json.loads(path.read_text())
+        held, test = found["calibration"], found["test"]
+        calibrator = registry.get("calibration", "platt")().fit(held["scores"], held["correct"])
+        confidence = calibrator.confidence(test["scores"])
+        draws = metrics.resample(test["groups"], n_resamples=1000, seed=0)
+        row: dict[str, Any] = {
+            **found["cell"],
+            "n_test": len(confidence),
+            "n_ungraded": test["n_ungraded"],
+            "accuracy": float(np.mean(test["correct"])),
+            "seconds": found["seconds"],
+        }
+        for name, metric in MEASURES.items():
+            told = metrics.bootstrap(metric, confidence, test["correct"], draws)
+            row[name] = {"value": told.value, "low": told.low, "high": told.high}
+        yield row
+
+
+def main() -> None:
+    """Compute the cells that are asked for and write what is measured."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("archives", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--cells", default="", help=f"parted by commas: {', '.join(CELLS)}")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    wanted = [name for name in arguments.cells.split(",") if name]
+    if wanted:
+        work = Work(arguments.archives, arguments.out)
+        for name in wanted:
+            CELLS[name](work)
+    rows = list(measured(arguments.out))
+    if arguments.json:
+        write_json(arguments.json, rows)
+    for row in rows:
+        print(
+            row["table"], row["estimator"], row["fitted_on"], row["model"], row["auroc"], row["ece"]
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""Question and answer as a text encoder reads them, whichever model answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibrant.answers.prompts import evidence
+from calibrant.models.encoder import Encoder
+from calibrant.records import Answered
+
+HEAD_SHARE = 0.6
+"""Share of the tokens that the question may take when the answer needs the rest."""
+
+
+def sequences(
+    items: Sequence[Answered], encoder: Encoder, max_tokens: int, *, tell_model: bool = False
+) -> list[list[int]]:
+    """Token ids of each item: question and chosen option, then the answer's words.
+
+    Where both are too long, each is cut at its front: the end of a question asks, the end of the
+    reasoning holds the answer. A short one leaves its room to the other.
+    """
+    pairs = [evidence(item, tell_model=tell_model) for item in items]
+    tokenizer = encoder.tokenizer
+    first, between = ([i] if i is not None else [] for i in _special(tokenizer))
+    room = min(max_tokens, encoder.max_tokens) - len(first) - 2 * len(between)
+    rows = []
+    for texts in pairs:
+        opening, question, answer = (
+            tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"] for text in texts
+        )
+        space = max(room - len(opening), 0)
+        n_question = max(space - len(answer), min(len(question), int(HEAD_SHARE * space)))
+        question = _end(question, n_question)
+        answer = _end(answer, space - len(question))
+        rows.append(first + opening[:room] + question + between + answer + between)
+    return rows
+
+
+def _special(tokenizer: Any) -> tuple[int | None, int | None]:
+    return tokenizer.cls_token_id, tokenizer.sep_token_id
+
+
+def _end(ids: list[int], n: int) -> list[int]:
+    return ids[len(ids) - n :] if len(ids) > n else ids
+
+
+def embeddings(
+    items: Sequence[Answered], encoder: Encoder, max_tokens: int, *, tell_model: bool = False
+) -> NDArray[np.float64]:
+    """The frozen encoder's embedding of each item, (N, D)."""
+    if not items:
+        return np.empty((0, encoder.width))
+    rows = sequences(items, encoder, max_tokens, tell_model=tell_model)
+    found = encoder.batched(rows, lambda part: encoder.pooled([rows[i] for i in part]))
+    return np.asarray(found.numpy(), dtype=np.float64)

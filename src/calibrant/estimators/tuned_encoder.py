@@ -1,0 +1,182 @@
+"""A text encoder tuned to judge answers: for answers of any model, with no access to that model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from peft import LoraConfig
+from safetensors.torch import save_file
+
+from calibrant.answers.evidence import sequences
+from calibrant.estimators.estimator import (
+    Estimator,
+    FittedEstimator,
+    Say,
+    Scores,
+    graded_only,
+    log_odds,
+    non_default,
+    silent,
+)
+from calibrant.models.encoder import DEFAULT, Encoder, check_encoder, encoder_called
+from calibrant.models.model import Model
+from calibrant.records import Answered, Graded, ModelName
+from calibrant.training import adapters
+from calibrant.training.loop import LoopSettings, Trained, train
+from calibrant.training.text_tuning import TextTuning
+
+
+@dataclass(frozen=True, kw_only=True)
+class TunedEncoder(Estimator):
+    """LoRA through a small encoder over category, question, chosen option and answer's end."""
+
+    name: ClassVar = "tuned_encoder"
+    encoder: str = DEFAULT
+    """Name of an encoder, or its folder."""
+    tell_model: bool = False
+    """Show the encoder which model answered; for graded answers of several models."""
+    max_tokens: int = 192
+    """Of question and answer; what is longer is cut at its front."""
+    rank: int = 16
+    """Rank of the adapter."""
+    alpha: int = 32
+    """Scale of the adapter, over the rank."""
+    dropout: float = 0.1
+    """Dropout before the adapter."""
+    targets: tuple[str, ...] = ("query", "key", "value", "dense")
+    """Modules that carry it; empty for the architecture's usual ones."""
+    n_epochs: float = 1.0
+    """Passes over the training answers at most."""
+    batch_size: int = 32
+    """Answers in one step."""
+    learning_rate: float = 1e-3
+    """Peak rate."""
+    patience: int = 3
+    """Evaluations (four an epoch) without a better validation log loss before it stops."""
+
+    @property
+    def variant(self) -> str:
+        """The settings that are not the usual ones."""
+        return non_default(self)
+
+    def fit(
+        self,
+        train: Sequence[Graded],
+        validation: Sequence[Graded],
+        model: Model,
+        seed: int,
+        *,
+        folder: Path | None = None,
+        say: Say = silent,
+    ) -> FittedEstimator:
+        """Tune adapter and head; the weights of the lowest validation log loss are kept."""
+        kept, correct = graded_only(train)
+        checked, checked_correct = graded_only(validation)
+        encoder = encoder_called(self.encoder)
+        config = adapters.lora_config(
+            encoder,
+            rank=self.rank,
+            alpha=self.alpha,
+            dropout=self.dropout,
+            targets=self.targets,
+            task="FEATURE_EXTRACTION",
+        )
+        torch.manual_seed(seed)
+        line = torch.nn.Linear(encoder.width, 1).to(encoder.device)
+        with torch.no_grad():  # start from the base rate
+            line.weight.zero_()
+            line.bias.fill_(float(log_odds(correct.mean())))
+        with adapters.attached(encoder, config) as peft:
+            tuning = TextTuning(peft, line, encoder, _rows(kept, encoder, self), correct.tolist())
+            checking = TextTuning(
+                peft, line, encoder, _rows(checked, encoder, self), checked_correct.tolist()
+            )
+            trained = _train(self, tuning, checking, seed, folder, say)
+            adapters.load_trained(peft, trained.weights)
+            weights = adapters.take(peft)
+        head = {name: trained.weights[f"head.{name}"] for name in ("weight", "bias")}
+        return FittedTunedEncoder(self, encoder.name, config, weights, head, trained.history)
+
+
+def _rows(items: Sequence[Answered], encoder: Encoder, how: TunedEncoder) -> list[list[int]]:
+    return sequences(items, encoder, how.max_tokens, tell_model=how.tell_model)
+
+
+def _train(
+    how: TunedEncoder,
+    tuning: TextTuning,
+    checking: TextTuning,
+    seed: int,
+    folder: Path | None,
+    say: Say,
+) -> Trained:
+    settings = LoopSettings(
+        n_epochs=how.n_epochs,
+        batch_size=how.batch_size,
+        learning_rate=how.learning_rate,
+        evaluations_per_epoch=4,
+        patience=how.patience,
+    )
+    parameters = {n: p for n, p in tuning.peft.named_parameters() if p.requires_grad}
+    parameters |= {f"head.{name}": p for name, p in tuning.line.named_parameters()}
+    return train(
+        parameters,
+        len(tuning.rows),
+        tuning.backward,
+        checking.log_loss,
+        settings,
+        seed=seed,
+        folder=folder,
+        say=say,
+    )
+
+
+class FittedTunedEncoder(FittedEstimator):
+    """An adapter and a line."""
+
+    def __init__(
+        self,
+        estimator: TunedEncoder,
+        encoder: ModelName,
+        config: LoraConfig,
+        weights: dict[str, torch.Tensor],
+        head: dict[str, torch.Tensor],
+        history: Sequence[dict[str, float]] = (),
+    ) -> None:
+        self.estimator: TunedEncoder = estimator
+        self.encoder, self.config, self.weights, self.head = encoder, config, weights, head
+        self.history = history
+
+    @torch.no_grad()
+    def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
+        """Log-odds of the line on the tuned encoder's pooled states."""
+        if not items:
+            return Scores.whole(np.empty(0))
+        encoder = encoder_called(self.estimator.encoder)
+        check_encoder(encoder, self.encoder)
+        rows = _rows(items, encoder, self.estimator)
+        with adapters.attached(encoder, self.config, self.weights) as peft:
+            pooled_ND = encoder.batched(
+                rows, lambda part: encoder.pooled([rows[i] for i in part], peft)
+            )
+        logits_N1 = torch.nn.functional.linear(pooled_ND, self.head["weight"], self.head["bias"])
+        return Scores.whole(logits_N1[:, 0].double().numpy())
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        """The adapter in PEFT's format, the head, and which encoder they belong to."""
+        adapters.save(folder / "adapter", self.config, self.weights)
+        save_file(self.head, folder / "head.safetensors")
+        return {"encoder": asdict(self.encoder), "history": list(self.history)}
+
+    @staticmethod
+    def load(estimator: TunedEncoder, state: dict[str, Any], folder: Path) -> FittedEstimator:
+        """From PEFT's format."""
+        config, weights, _ = adapters.read(folder / "adapter")
+        head = adapters.read_tensors(folder / "head.safetensors")
+        name = ModelName(**state["encoder"])
+        return FittedTunedEncoder(estimator, name, config, weights, head, state["history"])

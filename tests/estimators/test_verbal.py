@@ -1,0 +1,148 @@
+"""Verbal elicitation: what the model is asked, what is read, and what is missing."""
+
+from __future__ import annotations
+
+from math import log
+
+import numpy as np
+import pytest
+
+from calibrant.answers.generate import answer
+from calibrant.answers.prompts import PROBABILITY, Prompts
+from calibrant.answers.stated import WORDS
+from calibrant.errors import InvalidData
+from calibrant.estimators import verbal
+from calibrant.estimators.verbal import NOT_GUESSED, NOT_STATED, Verbal
+from calibrant.grades.grader import grade
+from calibrant.metrics import auroc
+from calibrant.models.local import LocalModel
+from calibrant.questions.source import load_questions
+from calibrant.records import Answer, Answered, ModelName, Question
+
+QUESTIONS = [
+    Question(text="Capital of France?", targets=("Paris",)),
+    Question(text="Which is it?", choices=("one", "two"), targets=("one",)),
+    Question(text="And of Spain?", targets=("Madrid",)),
+]
+SAID = ("Paris.", "B", "Madrid")
+
+
+@pytest.fixture()
+def items() -> list[Answered]:
+    return [
+        Answered(
+            question=question,
+            answer=Answer(
+                question_id=question.id, text=said, extracted=said, model=ModelName(name="other")
+            ),
+        )
+        for question, said in zip(QUESTIONS, SAID)
+    ]
+
+
+class Script:
+    """Stands for the model's replies, by turns; keeps what was asked."""
+
+    def __init__(self, model: LocalModel, monkeypatch: pytest.MonkeyPatch, *turns: list[str]):
+        self.model, self.turns, self.asked = model, list(turns), []
+        self.texts = [text for turn in turns for text in turn]
+        monkeypatch.setattr(verbal, "_generated", self)
+        # Tiny tokenizers lack most signs: a text's number stands for its tokens.
+        monkeypatch.setattr(verbal, "decode", lambda _, ids: self.texts[ids[0]])
+
+    def __call__(self, rows: list[list[int]], *_: object) -> list[list[int]]:
+        self.asked.append([self.model.tokenizer.decode(row) for row in rows])
+        return [[self.texts.index(text)] for text in self.turns.pop(0)]
+
+
+def test_the_request_follows_the_answers_own_tokens(tiny: LocalModel) -> None:
+    own = [Answered(question=q, answer=a) for q, a in zip(QUESTIONS, answer(QUESTIONS, tiny))]
+    prompts = Prompts(tiny.tokenizer)
+    for item in own:
+        question, said, request = prompts.asked(item, tiny.name, PROBABILITY)
+        kept = len(item.answer.token_ids) - (item.answer.finish_reason == "stop")
+        assert said == list(item.answer.token_ids[:kept])
+        assert question == prompts.asked(item, tiny.name)[0]
+        assert PROBABILITY in tiny.tokenizer.decode(request)
+        assert tuple(request) != prompts.query
+
+
+def test_two_stages_rate_the_answer(
+    tiny: LocalModel, items: list[Answered], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = Script(tiny, monkeypatch, ["75%", "Who knows?", "0%"])
+    said: list[str] = []
+    found = verbal.FittedVerbal(Verbal()).score(items, tiny, said.append)
+    assert found.values[[0, 2]] == pytest.approx([log(3), -np.inf])
+    assert found.reasons == {1: NOT_STATED}
+    assert said == [f"1 of 3 confidences are missing: {NOT_STATED}"]
+    rows = [sum(Prompts(tiny.tokenizer).asked(i, tiny.name, PROBABILITY), []) for i in items]
+    assert script.asked[0] == list(map(tiny.tokenizer.decode, rows))
+
+
+def test_the_papers_half_is_an_option(
+    llama: LocalModel, items: list[Answered], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Script(llama, monkeypatch, ["75%", "Who knows?", "likely"])
+    said: list[str] = []
+    found = verbal.FittedVerbal(Verbal(unread=0.5)).score(items, llama, said.append)
+    assert found.values == pytest.approx([log(3), 0, 0]) and not found.reasons
+    assert said == [f"2 of 3 confidences are 0.5: {NOT_STATED}"]
+
+
+def test_words(llama: LocalModel, items: list[Answered], monkeypatch: pytest.MonkeyPatch) -> None:
+    Script(llama, monkeypatch, ["Very likely.", "80%", "almost certain"])
+    found = verbal.FittedVerbal(Verbal(scale="words")).score(items, llama)
+    expected = [log(p / (1 - p)) for p in (WORDS["very likely"], WORDS["almost certain"])]
+    assert found.values[[0, 2]] == pytest.approx(expected) and set(found.reasons) == {1}
+
+
+def test_one_stage_rates_the_guess_that_is_the_answer(
+    tiny: LocalModel, items: list[Answered], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replies = ["1. Lyon | 10%\n2. paris | 75%", "A. one | 60%\nB. two | 25%", "Toledo | 90%"]
+    script = Script(tiny, monkeypatch, replies)
+    found = verbal.FittedVerbal(Verbal(n_stages=1, n_guesses=4)).score(items, tiny)
+    assert found.values[:2] == pytest.approx([log(3), -log(3)])
+    assert found.reasons == {2: NOT_GUESSED}
+    if tiny.tokenizer.chat_template:  # the other tiny tokenizers lack most letters
+        assert all("GUESS | LIKELY" in text for text in script.asked[0])
+
+
+def test_two_stages_with_guesses(
+    tiny: LocalModel, items: list[Answered], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = Script(
+        tiny,
+        monkeypatch,
+        ["Lyon\nParis", "two", ""],
+        ["10%\n75%", "sure", "50%"],
+    )
+    found = verbal.FittedVerbal(Verbal(n_guesses=2)).score(items, tiny)
+    assert found.values[0] == pytest.approx(log(3))
+    assert found.reasons == {1: NOT_STATED, 2: NOT_STATED}
+    # the second request follows the very guesses
+    assert all(later.startswith(first) for first, later in zip(*script.asked))
+    assert "LIKELY" not in script.asked[0][0]
+    if tiny.tokenizer.chat_template:
+        assert "2 guesses" in script.asked[1][0]
+
+
+def test_settings_are_checked() -> None:
+    for bad in ({"n_stages": 3}, {"n_guesses": 0}, {"scale": "colours"}, {"unread": 1.5}):
+        with pytest.raises(InvalidData):
+            Verbal(**bad)
+    assert Verbal(unread=0.5).variant == "2-stage top-1 numbers unread=0.5"
+
+
+def test_an_embedded_model_states_what_can_be_read() -> None:
+    """It was taught this very request: nearly all is read, and it tells right from wrong."""
+    model = LocalModel("almanac-small")
+    questions = [q for q in load_questions("almanac") if q.answerable and not q.choices][::170]
+    pairs = zip(questions, answer(questions, model))
+    items = [Answered(question=q, answer=a) for q, a in pairs]
+    correct = np.array([g.verdict.value == "correct" for g in grade(items, "exact")])
+    values = verbal.FittedVerbal(Verbal()).score(items, model).values
+    read = ~np.isnan(values)
+    assert read.mean() > 0.9
+    assert auroc(1 / (1 + np.exp(-values[read])), correct[read]) > 0.55
