@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import cycle
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -24,6 +26,8 @@ Messages = Sequence[Mapping[str, str]]
 TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 """Statuses after which the same request may succeed."""
 LONGEST_WAIT_S = 60.0
+PER_CLIENT = 4
+"""Connections of one HTTP client."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +85,7 @@ class RemoteModel(Model):
         Attempts after the first, for failures that may pass (no connection, 429, 5xx). Waits
         double from `first_wait_s`, or are what the endpoint asks for, and are never over a minute.
     n_in_flight
-        Requests that are open at once.
+        Requests that whoever asks much should have open at once.
     """
 
     capabilities = frozenset({Capability.GENERATE, Capability.LOGPROBS})
@@ -107,25 +111,30 @@ class RemoteModel(Model):
         self.n_in_flight = n_in_flight
         key = os.environ.get(key_variable, "")
         self._headers = {"authorization": f"Bearer {key}"} if key else {}
-        self._client: Any = None
+        self._clients: Iterator[Any] | None = None
 
     async def __aenter__(self) -> RemoteModel:
-        self._client = self._new_client()
+        self._open = AsyncExitStack()
+        # httpx looks at all connections of a client for each request: many are dear, so a few each.
+        clients = self._new_clients(-(-self.n_in_flight // PER_CLIENT))
+        self._clients = cycle([await self._open.enter_async_context(c) for c in clients])
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._client.aclose()
-        self._client = None
+        self._clients = None
+        await self._open.aclose()
 
-    def _new_client(self) -> Any:
+    def _new_clients(self, n: int) -> list[Any]:
         import httpx
 
-        limits = httpx.Limits(
-            max_connections=self.n_in_flight, max_keepalive_connections=self.n_in_flight
-        )
-        # Waiting for a free connection is no fault of the endpoint's.
-        timeout = httpx.Timeout(self.timeout_s, pool=None)
-        return httpx.AsyncClient(headers=self._headers, limits=limits, timeout=timeout)
+        context = httpx.create_ssl_context()
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+        return [
+            httpx.AsyncClient(
+                headers=self._headers, limits=limits, timeout=self.timeout_s, verify=context
+            )
+            for _ in range(n)
+        ]
 
     async def chat(
         self,
@@ -175,10 +184,10 @@ class RemoteModel(Model):
         return vectors
 
     async def _post(self, path: str, body: Mapping[str, Any]) -> Any:
-        if self._client is None:
-            async with self._new_client() as client:
+        if self._clients is None:
+            async with self._new_clients(1)[0] as client:
                 return await self._attempts(client, path, body)
-        return await self._attempts(self._client, path, body)
+        return await self._attempts(next(self._clients), path, body)
 
     async def _attempts(self, client: Any, path: str, body: Mapping[str, Any]) -> Any:
         import httpx
