@@ -26,7 +26,7 @@ from calibrant.estimators.estimator import Estimator, silent
 from calibrant.estimators.forms import forms_of
 from calibrant.evaluation.evaluate import Settings, answered, evaluate
 from calibrant.evaluation.table import Column, Floats, Table
-from calibrant.grades.grader import grade
+from calibrant.grades.grader import Grader, grade, grader_called
 from calibrant.models.local import LocalModel
 from calibrant.models.model import require
 from calibrant.parallel import side_by_side
@@ -36,6 +36,7 @@ from calibrant.questions.splits import by_split, split_of, subset_of
 from calibrant.records import Answered, Confidence, Graded, Question
 from calibrant.reporting.html import write_report
 from calibrant.runs import Run, write_json
+from calibrant.settings import settings_of
 
 ESTIMATORS = ("base_rate", "subject_rate", "sequence_likelihood", "zero_shot", "lora_prompt")
 CALIBRATORS = ("none", "temperature", "platt")
@@ -147,16 +148,18 @@ def answer_stage(
     return len(pending)
 
 
-def grade_stage(run: Run, grader: str = "exact") -> Mapping[str, int]:
+def grade_stage(run: Run, grader: str | Grader = "exact") -> Mapping[str, int]:
     """Grade all answers anew; the model is not asked. Returns the number of each verdict."""
+    use = grader_called(grader) if isinstance(grader, str) else grader
     questions = {question.id: question for question in run.read("questions")}
     items = [Answered(question=questions[a.question_id], answer=a) for a in run.read("answers")]
-    grades = grade(items, grader)
+    grades = grade(items, use, note=run.note)
     run.replace("grades", grades)
     counts: dict[str, int] = defaultdict(int)
     for found in grades:
         counts[found.verdict.value] += 1
-    run.note(grader=grader, verdicts=dict(counts))
+    name = grader if isinstance(grader, str) else use.label
+    run.note(grader=name, grader_settings=settings_of(use), verdicts=dict(counts))
     return counts
 
 
@@ -384,7 +387,7 @@ def run(
         model = LocalModel(model)
     forms = [f for e in estimators for f in (forms_of([e]) if isinstance(e, str) else [e])]
     require({form.name: form.needs for form in forms}, model)
-    registry.get("grades", grader)
+    grader_called(grader)
     here = open_run(folder, model, questions, sizes=sizes, subsets=subsets, seed=seed)
     answer_stage(here, model, say=say, progress=progress)
     if here.manifest.get("grader") != grader:
