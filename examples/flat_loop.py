@@ -108,14 +108,16 @@ def divergence(model, prompts, references, pad):
     return each_BT[counted_BT].sum()
 
 
-def tune(model, prompts, rows, references, correct, options, pad, *, seed, n_epochs, rate, kappa=1):
-    """LoRA + Prompt; returns the tuned model and the loss of every step."""
+def tune(
+    model, prompts, rows, references, correct, options, pad, *, seed, n_epochs, rate, dropout=0.1
+):
+    """LoRA + Prompt with kappa = 1; returns the tuned model and the loss of every step."""
     torch.manual_seed(seed)
     config = LoraConfig(
         task_type="CAUSAL_LM",
         r=8,
         lora_alpha=32,
-        lora_dropout=0.1,
+        lora_dropout=dropout,
         target_modules=["q_proj", "v_proj"],
     )
     model = get_peft_model(model, config)
@@ -142,9 +144,8 @@ def tune(model, prompts, rows, references, correct, options, pad, *, seed, n_epo
         (loss / len(batch)).backward()
         total = loss.item()
         batch.sort(key=lambda i: -len(prompts[i] + references[i]))
-        loss = kappa * divergence(
-            model, [prompts[i] for i in batch], [references[i] for i in batch], pad
-        )
+        some = [prompts[i] for i in batch], [references[i] for i in batch]
+        loss = divergence(model, *some, pad)
         (loss / len(batch)).backward()
         losses.append((total + loss.item()) / len(batch))
         torch.nn.utils.clip_grad_norm_(weights, 1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -20,6 +21,8 @@ from transformers import (
     LlamaForCausalLM,
     MistralConfig,
     MistralForCausalLM,
+    OPTConfig,
+    OPTForCausalLM,
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2ForCausalLM,
@@ -109,11 +112,25 @@ def make(architecture: str, folder: Path) -> str:
         "llama": lambda: LlamaForCausalLM(LlamaConfig(**grouped)),
         "qwen": lambda: Qwen2ForCausalLM(Qwen2Config(**grouped)),
         "mistral": lambda: MistralForCausalLM(MistralConfig(**grouped, sliding_window=64)),
+        "opt": lambda: OPTForCausalLM(
+            OPTConfig(
+                **{k: v for k, v in shape.items() if k != "intermediate_size"},
+                ffn_dim=48,
+                word_embed_proj_dim=32,
+                init_std=0.2,
+            )
+        ),
         "gpt_neox": lambda: GPTNeoXForCausalLM(GPTNeoXConfig(**shape)),
     }[architecture]()
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return str(folder)
+
+
+@pytest.fixture(scope="session")
+def make_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """Writes a tiny random model of an architecture and returns its folder."""
+    return lambda name: make(name, tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="session")

@@ -44,7 +44,9 @@ def test_same_losses(flat, model_folders: dict[str, str]) -> None:  # type: igno
         )
         for i, (question, said) in enumerate(zip(questions, answers))
     ]
-    fitted = LoraPrompt(n_epochs=2, learning_rate=0.01, patience=99).fit(items, items, model, 5)
+    fitted = LoraPrompt(n_epochs=2, learning_rate=0.01, patience=99, dropout=0.0).fit(
+        items, items, model, 5
+    )
     assert isinstance(fitted, FittedLoraPrompt)
 
     base, tokenizer = flat.load(model_folders["qwen"])
@@ -58,7 +60,17 @@ def test_same_losses(flat, model_folders: dict[str, str]) -> None:  # type: igno
     correct = torch.tensor([item.correct for item in items])
     options, pad = list(prompts.options), model.pad_id
     _, losses = flat.tune(
-        base, ids, rows, references, correct, options, pad, seed=5, n_epochs=2, rate=0.01
+        base,
+        ids,
+        rows,
+        references,
+        correct,
+        options,
+        pad,
+        seed=5,
+        n_epochs=2,
+        rate=0.01,
+        dropout=0.0,
     )
     assert len(losses) == len(fitted.losses) == 6
     assert losses == pytest.approx(fitted.losses, rel=1e-4)

@@ -30,6 +30,7 @@ _WHERE = {
     "Verdict": "records",
     "Sizes": "pipeline",
     "answer": "answers.generate",
+    "answer_with_confidence": "artefacts",
     "ask": "artefacts",
     "by_split": "questions.splits",
     "evaluate": "evaluation.evaluate",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from calibrant.answers.extract import extract
-from calibrant.answers.generate import answer
+from calibrant.answers.generate import MAX_NEW_TOKENS, Generation, generated
 from calibrant.errors import InvalidData, Mismatch
 from calibrant.estimators.calibrated import (
     Calibrated,
@@ -17,11 +17,20 @@ from calibrant.estimators.calibrated import (
     recalibrated,
 )
 from calibrant.estimators.estimator import Say, silent
-from calibrant.estimators.forms import settings_of
+from calibrant.estimators.forms import estimator_of
 from calibrant.evaluation.external import verdict
 from calibrant.models.local import LocalModel, local
 from calibrant.models.model import Given, Model
-from calibrant.records import Answer, Answered, Grade, Graded, ModelName, Question, Verdict
+from calibrant.records import (
+    Answer,
+    Answered,
+    Confidence,
+    Grade,
+    Graded,
+    ModelName,
+    Question,
+    Verdict,
+)
 from calibrant.tables import as_list, column
 
 
@@ -35,7 +44,7 @@ def load_artefact(
     artefact = read_artefact(folder)
     name = model or artefact["made_with"]["model"]["name"]
     base: Model = Given(name, has_log_probs=True)
-    if model or settings_of(artefact).calls_model:
+    if model or estimator_of(artefact).calls_model:
         base = LocalModel(name, **options)
     return load_calibrated(folder, base, allow_mismatch=allow_mismatch), base
 
@@ -110,6 +119,7 @@ def _given(row: Mapping[str, Any]) -> Answered:
         log_probs=_numbers(row, "log_probs"),
         top_log_probs=_numbers(row, "top_log_probs"),
         option_probs=_numbers(row, "option_probs"),
+        samples=as_list(row.get("samples")),
     )
     return Answered(question=question, answer=given)
 
@@ -127,6 +137,33 @@ def _numbers(row: Mapping[str, Any], name: str) -> Any:
         raise InvalidData(f"column {name!r} has no list of numbers: {given!r}") from error
 
 
+def answer_with_confidence(
+    questions: Sequence[Question],
+    calibrated: Calibrated,
+    model: LocalModel,
+    *,
+    max_new_tokens: int = MAX_NEW_TOKENS,
+    say: Say = silent,
+) -> list[tuple[Answer, Confidence]]:
+    """A greedy answer to each question with its confidence, in the order of the questions.
+
+    An estimator that reads the query from there on goes on from the answer's key-value cache, and
+    costs about one decode step.
+    """
+
+    def work(
+        asked: list[Question], made: Generation, answers: list[Answer]
+    ) -> list[tuple[Answer, Confidence]]:
+        items = [Answered(question=q, answer=a) for q, a in zip(asked, answers)]
+        fits = all(question.format in calibrated.formats for question in asked)
+        scores = calibrated.fitted.score_read(made.prefix(model), model) if fits else None
+        if scores is None:
+            return list(zip(answers, calibrated.confidences(items, model, say)))
+        return list(zip(answers, calibrated.from_scores(items, range(len(items)), scores)))
+
+    return generated(questions, model, work, max_new_tokens=max_new_tokens, say=say)
+
+
 def ask(
     question: str, artefact: str | Path, *, choices: tuple[str, ...] = (), **options: Any
 ) -> dict[str, Any]:
@@ -134,13 +171,12 @@ def ask(
     name = options.pop("model", "") or read_artefact(artefact)["made_with"]["model"]["name"]
     calibrated, model = load_artefact(artefact, model=name, **options)
     asked = Question(text=question, choices=choices)
-    item = Answered(question=asked, answer=answer([asked], local(model))[0])
-    confidence = calibrated.confidences([item], model)[0]
+    ((said, confidence),) = answer_with_confidence([asked], calibrated, local(model))
     if confidence.value is None:
         raise Mismatch(f"{artefact} gives this answer no confidence: {confidence.reason}")
     return {
         "question": question,
-        "answer": item.answer.text,
+        "answer": said.text,
         "confidence": confidence.value,
         "score": confidence.score,
         "model": model.name.name,

@@ -6,6 +6,7 @@ there is not done twice.
 
 from __future__ import annotations
 
+import copy
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +26,7 @@ from calibrant.estimators.estimator import Estimator, silent
 from calibrant.estimators.forms import forms_of
 from calibrant.evaluation.evaluate import Settings, answered, evaluate
 from calibrant.evaluation.table import Column, Floats, Table
-from calibrant.grades.grader import grade
+from calibrant.grades.grader import Grader, grade, grader_called
 from calibrant.models.local import LocalModel
 from calibrant.models.model import require
 from calibrant.parallel import side_by_side
@@ -35,6 +36,7 @@ from calibrant.questions.splits import by_split, split_of, subset_of
 from calibrant.records import Answered, Confidence, Graded, Question
 from calibrant.reporting.html import write_report
 from calibrant.runs import Run, write_json
+from calibrant.settings import settings_of
 
 ESTIMATORS = ("base_rate", "subject_rate", "sequence_likelihood", "zero_shot", "lora_prompt")
 CALIBRATORS = ("none", "temperature", "platt")
@@ -146,16 +148,18 @@ def answer_stage(
     return len(pending)
 
 
-def grade_stage(run: Run, grader: str = "exact") -> Mapping[str, int]:
+def grade_stage(run: Run, grader: str | Grader = "exact") -> Mapping[str, int]:
     """Grade all answers anew; the model is not asked. Returns the number of each verdict."""
+    use = grader_called(grader) if isinstance(grader, str) else grader
     questions = {question.id: question for question in run.read("questions")}
     items = [Answered(question=questions[a.question_id], answer=a) for a in run.read("answers")]
-    grades = grade(items, grader)
+    grades = grade(items, use, note=run.note)
     run.replace("grades", grades)
     counts: dict[str, int] = defaultdict(int)
     for found in grades:
         counts[found.verdict.value] += 1
-    run.note(grader=grader, verdicts=dict(counts))
+    name = grader if isinstance(grader, str) else use.label
+    run.note(grader=name, grader_settings=settings_of(use), verdicts=dict(counts))
     return counts
 
 
@@ -181,6 +185,8 @@ def fit_stage(
     use = registry.get("calibration", calibrator)()
     seed = run.manifest["identity"]["seed"]
     items = run.graded()
+    model = copy.copy(model)
+    model.cache = run.folder / "cache"
     kinds = sorted({item.question.format for item in items})
     jobs = []
     for kind in ("all",) if together and len(kinds) > 1 else kinds:
@@ -191,6 +197,7 @@ def fit_stage(
                 continue
             name = "-".join(filter(None, (estimator.name, estimator.variant, kind)))
             if f"confidences/{name}" not in run.manifest.get("finished", {}):
+                estimator.prepare(splits, model, say)
                 jobs.append((run.folder, name, estimator, use, splits, model, seed, say))
     # A small model on a CPU cannot use two cores, but two estimators can.
     worth_it = model.is_small and len(jobs) > 1
@@ -380,7 +387,7 @@ def run(
         model = LocalModel(model)
     forms = [f for e in estimators for f in (forms_of([e]) if isinstance(e, str) else [e])]
     require({form.name: form.needs for form in forms}, model)
-    registry.get("grades", grader)
+    grader_called(grader)
     here = open_run(folder, model, questions, sizes=sizes, subsets=subsets, seed=seed)
     answer_stage(here, model, say=say, progress=progress)
     if here.manifest.get("grader") != grader:

@@ -21,7 +21,8 @@ def test_equals_transformers_generate(tiny: LocalModel) -> None:
     prompts = Prompts(tiny.tokenizer)
     for question in QUESTIONS:
         row = prompts.question(question)
-        ids, log_probs, _, top = greedy(tiny, [row], 8)
+        made = greedy(tiny, [row], 8)
+        ids, log_probs, top = made.ids, made.log_probs, made.top
         inputs = torch.tensor([row])
         expected = tiny.module.generate(
             inputs,

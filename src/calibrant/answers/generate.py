@@ -6,18 +6,68 @@ Shape suffixes: B batch, T tokens, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
+from transformers import DynamicCache
 
 from calibrant.answers.extract import extract
 from calibrant.answers.prompts import Prompts, decode
 from calibrant.models.local import LocalModel
+from calibrant.models.prefix import Prefix
 from calibrant.records import Answer, Question
+
+T = TypeVar("T")
 
 N_TOP = 5
 """Log-probabilities that are kept at each place, as servers give them."""
 MAX_NEW_TOKENS = 30
 """Of open answers, as in the paper's training data; a choice is one token."""
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What a batch was continued by."""
+
+    ids: list[list[int]]
+    """Per row the new tokens, the ending one included."""
+    log_probs: list[list[float]]
+    """Their natural log-probabilities."""
+    top: list[list[list[float]]]
+    """Per row and new token the `N_TOP` largest log-probabilities, falling."""
+    first: torch.Tensor
+    """Log-probabilities (B, V) at the first new position, float32 on the CPU."""
+    read: Prefix
+    """The key-value cache as it stands: all rows' tokens in it, those after a row's end too."""
+
+    def prefix(self, model: LocalModel) -> Prefix:
+        """What was read of question and answer, without end markers, rows pushed together.
+
+        Costs one step where a row was cut at the limit: its last token was not read yet.
+        """
+        keys, mask_BT = self.read.layers, self.read.mask_BT
+        kept = [row[: len(row) - bool(row and ends(model, row[-1]))] for row in self.ids]
+        n_steps = max(map(len, self.ids))
+        start = mask_BT.shape[1] - (n_steps - 1)
+        if any(len(row) == n_steps for row in kept):
+            last = [[row[-1]] for row in self.ids]
+            ids_BT = torch.tensor(last, device=model.device)
+            cache = self.read.cache()
+            mask_BT = torch.cat([mask_BT, torch.ones_like(ids_BT)], 1)
+            model.forward(
+                keep=1,
+                input_ids=ids_BT,
+                attention_mask=mask_BT,
+                past_key_values=cache,
+                use_cache=True,
+            )
+            keys = tuple((layer.keys, layer.values) for layer in cache.layers)
+        places = [
+            [*mask[:start].nonzero()[:, 0].tolist(), *range(start, start + len(row))]
+            for mask, row in zip(mask_BT, kept)
+        ]
+        return Prefix(keys, mask_BT).pick(places)
 
 
 def answer(
@@ -31,39 +81,55 @@ def answer(
 
     An open answer ends at the model's end marker or at the first line break.
     """
-    by_format: dict[bool, list[Question]] = {False: [], True: []}
-    for question in questions:
-        by_format[bool(question.choices)].append(question)
-    made = [
-        *_answer_all(by_format[False], model, max_new_tokens, say),
-        *_answer_all(by_format[True], model, 1, say),
-    ]
-    found = {one.question_id: one for one in made}
-    return [found[question.id] for question in questions]
+    return generated(
+        questions,
+        model,
+        lambda asked, made, answers: answers,
+        max_new_tokens=max_new_tokens,
+        say=say,
+    )
 
 
-def _answer_all(
-    questions: list[Question], model: LocalModel, max_new_tokens: int, say: Callable[[str], None]
-) -> list[Answer]:
+def generated(
+    questions: Sequence[Question],
+    model: LocalModel,
+    work: Callable[[list[Question], Generation, list[Answer]], list[T]],
+    *,
+    max_new_tokens: int = MAX_NEW_TOKENS,
+    say: Callable[[str], None] = print,
+) -> list[T]:
+    """What `work` makes of the answers of each batch, in the order of the questions."""
+    found: dict[int, T] = {}
+    for is_choice, limit in ((False, max_new_tokens), (True, 1)):
+        chosen = [i for i, question in enumerate(questions) if bool(question.choices) is is_choice]
+        part = [questions[i] for i in chosen]
+        found.update(zip(chosen, _generated(part, model, work, limit, say)))
+    return [found[i] for i in range(len(questions))]
+
+
+def _generated(
+    questions: list[Question],
+    model: LocalModel,
+    work: Callable[[list[Question], Generation, list[Answer]], list[T]],
+    limit: int,
+    say: Callable[[str], None],
+) -> list[T]:
     prompts = Prompts(model.tokenizer)
     rows = [prompts.question(question) for question in questions]
 
-    def work(batch: list[int]) -> list[Answer]:
-        chosen, ids = [questions[i] for i in batch], [rows[i] for i in batch]
-        return _answer_batch(chosen, ids, model, prompts, max_new_tokens)
+    def on(batch: list[int]) -> list[T]:
+        asked = [questions[i] for i in batch]
+        made = greedy(model, [rows[i] for i in batch], limit)
+        return work(asked, made, to_answers(asked, made, model, prompts))
 
-    return model.batched(rows, work, max_new_tokens, say)
+    return model.batched(rows, on, limit, say)
 
 
-def _answer_batch(
-    questions: list[Question],
-    rows: list[list[int]],
-    model: LocalModel,
-    prompts: Prompts,
-    max_new_tokens: int,
+def to_answers(
+    questions: Sequence[Question], made: Generation, model: LocalModel, prompts: Prompts
 ) -> list[Answer]:
-    ids, log_probs, first, top = greedy(model, rows, max_new_tokens)
-    answers = []
+    """What was generated, as records."""
+    ids, answers = made.ids, []
     for i, question in enumerate(questions):
         ended = bool(ids[i]) and ends(model, ids[i][-1])
         text = decode(model.tokenizer, ids[i][:-1] if ended else ids[i])
@@ -76,9 +142,9 @@ def _answer_batch(
                 model=model.name,
                 prompt=prompts.label,
                 token_ids=tuple(ids[i]),
-                log_probs=tuple(log_probs[i]),
-                top_log_probs=tuple(map(tuple, top[i])),
-                option_probs=tuple(first[i, letters].exp().tolist()),
+                log_probs=tuple(made.log_probs[i]),
+                top_log_probs=tuple(map(tuple, made.top[i])),
+                option_probs=tuple(made.first[i, letters].exp().tolist()),
                 finish_reason="stop" if ended else "length",
             )
         )
@@ -97,29 +163,22 @@ def greedy(
     max_new_tokens: int,
     *,
     one_line: bool = True,
-) -> tuple[list[list[int]], list[list[float]], torch.Tensor, list[list[list[float]]]]:
+) -> Generation:
     """Continue each row of token ids by the likeliest token until it ends.
 
     Parameters
     ----------
     one_line
         Whether a line break ends it, too.
-
-    Returns
-    -------
-    ids, log_probs
-        Per row the new tokens, the ending one included, and their natural log-probabilities.
-    first
-        Log-probabilities (B, V) at the first new position, float32 on the CPU.
-    top
-        Per row and new token the `N_TOP` largest log-probabilities, falling.
     """
     ids_BT, mask_BT = model.pad(rows, left=True)
     ids: list[list[int]] = [[] for _ in rows]
     log_probs: list[list[float]] = [[] for _ in rows]
     top: list[list[list[float]]] = [[] for _ in rows]
     first = torch.empty(0)
-    for step, (token_B, log_prob_B, log_probs_BV) in enumerate(_steps(model, ids_BT, mask_BT)):
+    cache = DynamicCache()
+    steps = _steps(model, ids_BT, mask_BT, cache)
+    for step, (token_B, log_prob_B, log_probs_BV) in enumerate(steps):
         if step == 0:
             first = log_probs_BV.float().cpu()
         chosen, values = token_B.tolist(), log_prob_B.tolist()
@@ -131,19 +190,20 @@ def greedy(
                 top[i].append(likeliest[i])
         if step + 1 == max_new_tokens or all(ends(model, row[-1], one_line) for row in ids):
             break
-    return ids, log_probs, first, top
+    layers = tuple((layer.keys, layer.values) for layer in cache.layers)
+    made_BT = mask_BT.new_ones(len(rows), layers[0][0].shape[2] - mask_BT.shape[1])
+    read = Prefix(layers, torch.cat([mask_BT, made_BT], 1))
+    return Generation(ids, log_probs, top, first, read)
 
 
 def _steps(
-    model: LocalModel, ids_BT: torch.Tensor, mask_BT: torch.Tensor
+    model: LocalModel, ids_BT: torch.Tensor, mask_BT: torch.Tensor, cache: DynamicCache
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
     """(token (B,), its log-probability (B,), all log-probabilities (B, V)) of each step."""
-    cache = None
     while True:
         output = model.forward(
             input_ids=ids_BT, attention_mask=mask_BT, past_key_values=cache, use_cache=True, keep=1
         )
-        cache = output.past_key_values
         log_probs_BV = output.logits[:, -1].float().log_softmax(-1)
         log_prob_B, token_B = log_probs_BV.max(-1)
         yield token_B, log_prob_B, log_probs_BV

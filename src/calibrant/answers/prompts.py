@@ -19,10 +19,13 @@ from calibrant.records import LETTERS, Answered, ModelName, Question, content_ha
 VERSION = "1"
 QUERY = "Is the proposed answer correct?\nChoices:\n(i): no\n(ii): yes\nAnswer:"
 """A protocol constant: published adapters expect it (Kapoor et al. 2024)."""
+ALIKE = "Do both answers say the same?\nChoices:\n(i): no\n(ii): yes\nAnswer:"
+"""Ends where the query ends, so the same options answer it."""
 PROBABILITY = "How likely is it that the proposed answer is correct? Answer with a per cent."
 """Asks for a confidence in words; the embedded models know this very text."""
 OPTION_PAIRS = (("i", "ii"), ("no", "yes"), ("No", "Yes"), ("0", "1"), ("A", "B"))
 """(incorrect, correct): the first pair that is one token each serves; (i, ii) is the paper's."""
+WITH_LETTER = "Answer with the letter."
 _MARK = "\u2047MARK\u2047"
 
 
@@ -62,7 +65,7 @@ def content(question: Question, how: str = "") -> str:
     if question.choices:
         lines.append("Choices:")
         lines += [f"{letter}. {text}" for letter, text in zip(LETTERS, question.choices)]
-    usual = "Answer with the letter." if question.choices else "Answer briefly."
+    usual = WITH_LETTER if question.choices else "Answer briefly."
     lines.append(how or usual)
     return "\n".join(lines)
 
@@ -150,6 +153,21 @@ class Prompts:
         return self._continue(
             before + content(question) + between, text if self._is_chat else " " + text.lstrip()
         )
+
+    def _posed(self, text: str) -> list[int]:
+        """Token ids of a request of one turn that ends as the query does."""
+        before, between, _ = self._frame
+        return self._ids(before + text + between if self._is_chat else text)
+
+    def alike(self, question: Question, one: str, other: str) -> list[int]:
+        """Token ids that ask whether two answers to a question say the same."""
+        lines = [content(question), f"First answer: {one}", f"Second answer: {other}", ALIKE]
+        return self._posed("\n".join(lines))
+
+    def with_samples(self, item: Answered, samples: Sequence[str]) -> list[int]:
+        """Token ids that show other answers first and then put the query (Kadavath et al. 2022)."""
+        lines = [content(item.question), "Here are some possible answers:", *samples]
+        return self._posed("\n".join([*lines, f"Proposed answer: {item.answer.text}", QUERY]))
 
     @cached_property
     def query(self) -> tuple[int, ...]:

@@ -6,13 +6,18 @@ Shape suffixes: B batch, N items, T tokens, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from calibrant.answers.prompts import Prompts
+from calibrant.models import prefix
 from calibrant.models.local import LocalModel
+from calibrant.models.prefix import Prefix
 from calibrant.records import Answered
+
+Activation = Literal["full", "query"]
+"""Where an adapter acts: on every token, or from the query on."""
 
 
 def sequences(items: Sequence[Answered], model: LocalModel) -> list[list[int]]:
@@ -35,11 +40,22 @@ def option_logits(
 
 
 @torch.no_grad()
+def log_odds_after(read: Prefix, model: LocalModel, module: Any = None) -> list[float]:
+    """Log-odds of "correct" when the query follows question and answer that were read."""
+    prompts = Prompts(model.tokenizer)
+    no, yes = prompts.options
+    logits_BV = prefix.logits_after(read, prompts.query, model, module).float()
+    found: list[float] = (logits_BV[:, yes] - logits_BV[:, no]).tolist()
+    return found
+
+
+@torch.no_grad()
 def query_scores(
     items: Sequence[Answered],
     model: LocalModel,
     module: Any = None,
     say: Callable[[str], None] = print,
+    activation: Activation = "full",
 ) -> list[float]:
     """Log-odds of "correct" against "incorrect" for each item.
 
@@ -47,8 +63,30 @@ def query_scores(
     ----------
     module
         The model with an adapter attached; None reads the bare model.
+    activation
+        Where the adapter acts; "query" reads question and answer without it.
     """
     rows = sequences(items, model)
+    if activation == "full":
+        return row_scores(rows, model, module, say)
+    n_query = len(Prompts(model.tokenizer).query)
+
+    def work(batch: list[int]) -> list[float]:
+        with module.disable_adapter():
+            read = prefix.read([rows[i][:-n_query] for i in batch], model, module)
+        return log_odds_after(read, model, module)
+
+    return model.batched(rows, work, say=say)
+
+
+@torch.no_grad()
+def row_scores(
+    rows: Sequence[Sequence[int]],
+    model: LocalModel,
+    module: Any = None,
+    say: Callable[[str], None] = print,
+) -> list[float]:
+    """Log-odds of the second option against the first after each row of token ids."""
 
     def work(batch: list[int]) -> list[float]:
         logits_B2 = option_logits([rows[i] for i in batch], model, module)

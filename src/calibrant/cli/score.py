@@ -25,7 +25,7 @@ def command(
     """Write one confidence per row of questions and answers; other columns are kept.
 
     Columns: question, answer; optional choices, context, subject, category, model, log_probs,
-    top_log_probs, option_probs. A row that cannot be scored has no confidence, and
+    top_log_probs, option_probs, samples. A row that cannot be scored has no confidence, and
     confidence_reason says why.
 
     Example: calibrant score runs/demo/artefacts/lora_prompt-open answers.jsonl --out scored.jsonl

@@ -24,7 +24,7 @@ from calibrant.estimators.estimator import (
     graded_only,
     silent,
 )
-from calibrant.estimators.forms import described, restored, settings_of
+from calibrant.estimators.forms import described, estimator_of, restored
 from calibrant.models.model import Model
 from calibrant.records import Answered, Confidence, Format, Graded, content_hash
 from calibrant.runs import provenance, write_json
@@ -228,7 +228,7 @@ def load_calibrated(
     artefact = read_artefact(folder)
     made_with = artefact["made_with"]
     try:
-        if settings_of(artefact).calls_model and not allow_mismatch:
+        if estimator_of(artefact).calls_model and not allow_mismatch:
             _check_match(made_with, model, folder)
         fitted = restored(artefact, Path(folder))
         calibrator = FittedCalibrator.from_dict(artefact["calibrator"]["fitted"])

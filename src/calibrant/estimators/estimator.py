@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibrant.errors import InvalidData, NothingGraded, TooFewClasses
+from calibrant.models.local import LocalModel
 from calibrant.models.model import Capability, Model
+from calibrant.models.prefix import Prefix
 from calibrant.records import Answered, Format, Graded
 
 Say = Callable[[str], None]
@@ -105,6 +107,21 @@ class Estimator(ABC):
             When there is no graded answer, or all are right or all wrong.
         """
 
+    def prepare(
+        self, splits: Mapping[str, Sequence[Answered]], model: Model, say: Say = silent
+    ) -> None:
+        """Compute into `model.cache` what several estimators share; nothing for most.
+
+        A run calls it for each estimator before any is fitted, for these may be fitted side by
+        side.
+
+        Parameters
+        ----------
+        splits
+            Answers by split: train, validation, calibration, test.
+        """
+        return None
+
     def settings(self) -> dict[str, Any]:
         """The settings as plain values."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
@@ -124,6 +141,16 @@ class FittedEstimator(ABC):
     @abstractmethod
     def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
         """A score for each item, in their order, the same alone or in a batch."""
+
+    def score_read(self, read: Prefix, model: LocalModel) -> Scores | None:
+        """Scores of answers that the model has read; None where it takes passes of its own.
+
+        Parameters
+        ----------
+        read
+            Question and answer of each item, as the bare model reads them.
+        """
+        return None
 
     @abstractmethod
     def save(self, folder: Path) -> dict[str, Any]:

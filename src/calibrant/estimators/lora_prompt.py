@@ -10,7 +10,9 @@ from typing import Any, ClassVar
 import torch
 from peft import LoraConfig
 
-from calibrant.answers.query import query_scores
+from calibrant.answers.prompts import Prompts
+from calibrant.answers.query import Activation, log_odds_after, query_scores
+from calibrant.errors import Mismatch
 from calibrant.estimators.estimator import (
     Estimator,
     FittedEstimator,
@@ -20,14 +22,22 @@ from calibrant.estimators.estimator import (
     non_default,
     silent,
 )
-from calibrant.models.local import local
+from calibrant.models.local import LocalModel, local
 from calibrant.models.model import Capability, Model
+from calibrant.models.prefix import Prefix
 from calibrant.records import Answered, Graded
 from calibrant.training import adapters
 from calibrant.training.loop import LoopSettings, train
-from calibrant.training.prompt_tuning import PromptTuning
+from calibrant.training.prompt_tuning import FullTuning, QueryTuning, Tuning
 
 PAPER_RATE, PAPER_WIDTH = 1e-4, 4096
+ENGINE = "peft"
+"""What runs adapters here."""
+ENGINES: dict[Activation, tuple[str, ...]] = {
+    "full": ("peft", "llama.cpp", "vllm"),
+    "query": ("peft", "llama.cpp"),
+}
+"""What can run each form; vLLM puts an adapter on the whole sequence."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +54,10 @@ class LoraPrompt(Estimator):
     """Dropout before the adapter."""
     targets: tuple[str, ...] = ()
     """Modules that carry it; empty for the query and value projections."""
+    activation: Activation = "full"
+    """Where the adapter acts: on every token (the paper's form), or from the query on."""
     kappa: float = 1.0
-    """Weight of the regulariser; 0 switches it off."""
+    """Weight of the regulariser; 0 switches it off. From the query on there is none."""
     n_epochs: float = 3.0
     """Passes over the training answers at most; early stopping may end before."""
     batch_size: int = 32
@@ -79,20 +91,35 @@ class LoraPrompt(Estimator):
         )
         torch.manual_seed(seed)
         with adapters.attached(base, config) as peft:
-            tuning = PromptTuning(peft, base, kept, correct.astype(bool).tolist(), self.kappa)
-            checking = PromptTuning(peft, base, checked, checked_correct.astype(bool).tolist(), 0.0)
-            if tuning.n_without_reference and self.kappa:
-                say(f"{tuning.n_without_reference} questions have no reference: not regularised")
+            right = correct.astype(bool).tolist()
+            tuning = self._tuning(peft, base, kept, right, say)
+            checking = self._tuning(peft, base, checked, checked_correct.astype(bool).tolist())
             trained = _train(self, tuning, checking, seed, folder, say)
             adapters.load_trained(peft, trained.weights)
             weights = adapters.take(peft)
-        return FittedLoraPrompt(self, config, weights, trained.losses, trained.history)
+        query = Prompts(base.tokenizer).query
+        return FittedLoraPrompt(self, config, weights, query, trained.losses, trained.history)
+
+    def _tuning(
+        self,
+        peft: Any,
+        model: LocalModel,
+        items: Sequence[Answered],
+        correct: Sequence[bool],
+        say: Say = silent,
+    ) -> Tuning:
+        if self.activation == "query":
+            return QueryTuning(peft, model, items, correct)
+        tuning = FullTuning(peft, model, items, correct, self.kappa)
+        if self.kappa and tuning.n_without_reference:
+            say(f"{tuning.n_without_reference} questions have no reference: not regularised")
+        return tuning
 
 
 def _train(
     estimator: LoraPrompt,
-    tuning: PromptTuning,
-    checking: PromptTuning,
+    tuning: Tuning,
+    checking: Tuning,
     seed: int,
     folder: Path | None,
     say: Say,
@@ -107,7 +134,7 @@ def _train(
     parameters = {n: p for n, p in tuning.peft.named_parameters() if p.requires_grad}
     return train(
         parameters,
-        len(tuning.rows),
+        tuning.n_items,
         tuning.backward,
         checking.log_loss,
         settings,
@@ -125,25 +152,54 @@ class FittedLoraPrompt(FittedEstimator):
         estimator: LoraPrompt,
         config: LoraConfig,
         weights: dict[str, torch.Tensor],
+        query: tuple[int, ...],
         losses: tuple[float, ...] = (),
         history: tuple[dict[str, float], ...] = (),
     ) -> None:
-        self.estimator, self.config, self.weights = estimator, config, weights
-        self.losses, self.history = losses, history
+        self.estimator: LoraPrompt = estimator
+        self.config, self.weights = config, weights
+        self.query, self.losses, self.history = query, losses, history
 
     def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
         """Log-odds of the two options with the adapter on."""
         base = local(model)
         with adapters.attached(base, self.config, self.weights) as peft:
-            return Scores.whole(query_scores(items, base, peft, say))
+            found = query_scores(items, base, peft, say, self.estimator.activation)
+        return Scores.whole(found)
+
+    def score_read(self, read: Prefix, model: LocalModel) -> Scores | None:
+        """The query, after what was read, when the adapter acts from there on."""
+        if self.estimator.activation != "query":
+            return None
+        with adapters.attached(model, self.config, self.weights) as peft:
+            return Scores.whole(log_odds_after(read, model, peft))
 
     def save(self, folder: Path) -> dict[str, Any]:
-        """The adapter in PEFT's format, and how the training went."""
-        adapters.save(folder / "adapter", self.config, self.weights)
-        return {"history": list(self.history)}
+        """The adapter in PEFT's format, how the training went, and what can run this form."""
+        invocation = self.query if self.estimator.activation == "query" else ()
+        adapters.save(folder / "adapter", self.config, self.weights, invocation)
+        return {
+            "history": list(self.history),
+            "query_ids": list(self.query),
+            "engines": list(ENGINES[self.estimator.activation]),
+        }
 
     @staticmethod
     def load(estimator: LoraPrompt, state: dict[str, Any], folder: Path) -> FittedEstimator:
-        """From PEFT's format."""
-        config, weights = adapters.read(folder / "adapter")
-        return FittedLoraPrompt(estimator, config, weights, (), tuple(state["history"]))
+        """From PEFT's format.
+
+        Raises
+        ------
+        Mismatch
+            When the adapter acts elsewhere than the settings say, or this engine cannot run it.
+        """
+        config, weights, invocation = adapters.read(folder / "adapter")
+        query = tuple(state["query_ids"])
+        if invocation != (query if estimator.activation == "query" else ()):
+            raise Mismatch(
+                f"the adapter at {folder / 'adapter'} does not act where the artefact says"
+                f" (activation {estimator.activation!r}): its confidences would be wrong"
+            )
+        if ENGINE not in state["engines"]:
+            raise Mismatch(f"{folder} runs on {', '.join(state['engines'])}, not on {ENGINE}")
+        return FittedLoraPrompt(estimator, config, weights, query, (), tuple(state["history"]))

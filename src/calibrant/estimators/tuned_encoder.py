@@ -177,7 +177,7 @@ class FittedTunedEncoder(FittedEstimator):
     @staticmethod
     def load(estimator: TunedEncoder, state: dict[str, Any], folder: Path) -> FittedEstimator:
         """From PEFT's format."""
-        config, weights = adapters.read(folder / "adapter")
+        config, weights, _ = adapters.read(folder / "adapter")
         head = adapters.read_tensors(folder / "head.safetensors")
         name = ModelName(**state["encoder"])
         return FittedTunedEncoder(estimator, name, config, weights, head, state["history"])

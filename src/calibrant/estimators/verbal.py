@@ -184,6 +184,6 @@ def _generated(rows: list[list[int]], model: LocalModel, how: Verbal, say: Say) 
     n_new = how.max_new_tokens or 12 + 24 * (how.n_guesses if asks_guesses else 0)
 
     def work(batch: list[int]) -> list[list[int]]:
-        return greedy(model, [rows[i] for i in batch], n_new, one_line=not asks_guesses)[0]
+        return greedy(model, [rows[i] for i in batch], n_new, one_line=not asks_guesses).ids
 
     return model.batched(rows, work, n_new, say)

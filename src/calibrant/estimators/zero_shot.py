@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from calibrant.answers.query import query_scores
+from calibrant.answers.query import log_odds_after, query_scores
 from calibrant.estimators.estimator import Estimator, FittedEstimator, Say, Scores, silent
-from calibrant.models.local import local
+from calibrant.models.local import LocalModel, local
 from calibrant.models.model import Capability, Model
+from calibrant.models.prefix import Prefix
 from calibrant.records import Answered, Graded
 
 
@@ -44,6 +45,10 @@ class FittedZeroShot(FittedEstimator):
     def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
         """Log-odds of the two options."""
         return Scores.whole(query_scores(items, local(model), say=say))
+
+    def score_read(self, read: Prefix, model: LocalModel) -> Scores | None:
+        """The query, after what was read."""
+        return Scores.whole(log_odds_after(read, model))
 
     def save(self, folder: Path) -> dict[str, Any]:
         """Nothing."""

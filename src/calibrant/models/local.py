@@ -21,7 +21,7 @@ import torch
 import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from calibrant.errors import DamagedFile, MissingCapability, ModelUnavailable
+from calibrant.errors import DamagedFile, Mismatch, MissingCapability, ModelUnavailable
 from calibrant.models.model import Capability, Model
 from calibrant.records import ModelName
 
@@ -132,6 +132,22 @@ class LocalModel(Model):
             positions_BT = (mask_BT.cumsum(-1) - 1).clamp(min=0)
             inputs["position_ids"] = positions_BT[:, -inputs["input_ids"].shape[1] :]
         return (module or self.module)(**inputs)
+
+    def logits_at(self, places: Sequence[int], module: Any, **inputs: Any) -> torch.Tensor:
+        """Logits (B, len(places), V) at these places; positions are given with the inputs.
+
+        Raises
+        ------
+        Mismatch
+            When the model cannot be told positions.
+        """
+        if "position_ids" not in self._takes:
+            raise Mismatch(f"{self.name.name} takes no position_ids")
+        if "logits_to_keep" in self._takes:
+            inputs["logits_to_keep"] = torch.tensor(places, device=self.device)
+            logits_BNV: torch.Tensor = module(**inputs).logits
+            return logits_BNV
+        return torch.as_tensor(module(**inputs).logits[:, list(places)])
 
     def pad(self, rows: Sequence[Sequence[int]], left: bool) -> tuple[torch.Tensor, torch.Tensor]:
         """Rows of token ids as (ids (B, T), attention mask (B, T)) on the model's device."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Mapping
 from enum import StrEnum
+from pathlib import Path
 
 from calibrant.errors import MissingCapability
 from calibrant.records import ModelName
@@ -25,6 +26,8 @@ class Model(ABC):
 
     capabilities: frozenset[Capability]
     name: ModelName
+    cache: Path | None = None
+    """Folder for what it computes and several estimators share; None keeps nothing."""
 
     @property
     def is_small(self) -> bool:

@@ -118,18 +118,33 @@ def train_mode(peft: Any) -> None:
             module.train()
 
 
-def save(folder: Path, config: LoraConfig, weights: Mapping[str, torch.Tensor]) -> None:
-    """Write an adapter in PEFT's format; the artefact around it names the base model."""
+def save(
+    folder: Path,
+    config: LoraConfig,
+    weights: Mapping[str, torch.Tensor],
+    invocation: tuple[int, ...] = (),
+) -> None:
+    """Write an adapter in PEFT's format; the artefact around it names the base model.
+
+    Parameters
+    ----------
+    invocation
+        Tokens from which on the adapter acts; empty for everywhere.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     config = copy(config)
     config.inference_mode = True
     config.base_model_name_or_path = None
+    config.alora_invocation_tokens = list(invocation) or None
     config.save_pretrained(folder)
     save_file(dict(weights), folder / WEIGHTS, metadata={"format": "pt"})
 
 
-def read(folder: Path) -> tuple[LoraConfig, dict[str, torch.Tensor]]:
-    """Read an adapter in PEFT's format.
+def read(folder: Path) -> tuple[LoraConfig, dict[str, torch.Tensor], tuple[int, ...]]:
+    """Read an adapter in PEFT's format: its settings, weights, and where it acts.
+
+    The settings say nothing of where: who runs the adapter switches it on and off (PEFT's own
+    search for the invocation falls back to the bare model in silence).
 
     Raises
     ------
@@ -138,9 +153,11 @@ def read(folder: Path) -> tuple[LoraConfig, dict[str, torch.Tensor]]:
     """
     try:
         config = LoraConfig.from_pretrained(str(folder))
+        invocation = tuple(config.alora_invocation_tokens or ())
+        config.alora_invocation_tokens = None
     except (OSError, ValueError, TypeError) as error:
         raise DamagedFile(f"the adapter at {folder} cannot be read: {error}") from error
-    return config, read_tensors(folder / WEIGHTS)
+    return config, read_tensors(folder / WEIGHTS), invocation
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:

@@ -1,25 +1,36 @@
-"""What LoRA + Prompt minimises: two-token cross-entropy on the query, plus kappa times the
-Jensen-Shannon divergence from the untuned model on the reference answer's tokens.
+"""What LoRA + Prompt minimises, in its two forms.
 
-Shape suffixes: B batch, T tokens, V vocabulary.
+The full form (Kapoor et al. 2024): two-token cross-entropy on the query, plus kappa times the
+Jensen-Shannon divergence from the untuned model on the reference answer's tokens. One pass reads
+the question once and branches into answer with query and into reference; the untuned model's
+distributions are computed once.
+
+The query form: the adapter acts from the query on, so answers are as likely as before and there is
+nothing to regularise; what stands before the query is read once, without gradients.
+
+Shape suffixes: B batch, T tokens, V vocabulary, R reference tokens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
-from torch.nn import functional as F
 
 from calibrant.answers.prompts import Prompts
-from calibrant.answers.query import option_logits, sequences
+from calibrant.models import prefix
 from calibrant.models.local import LocalModel
+from calibrant.models.prefix import Prefix
 from calibrant.records import Answered
 from calibrant.training import adapters, losses
 
+CACHE_BYTES = 4 << 30
+"""What is computed once is kept up to this size and computed again at each visit beyond it."""
 
-class PromptTuning:
+
+class Tuning(ABC):
     """The loss over a set of items, in micro-batches that fit the token budget.
 
     Parameters
@@ -28,8 +39,105 @@ class PromptTuning:
         `model` with a fresh adapter on it.
     items, correct
         Answers and their verdicts.
-    kappa
-        Weight of the regulariser; 0 leaves it out. Questions without a target have none.
+    """
+
+    def __init__(
+        self, peft: Any, model: LocalModel, items: Sequence[Answered], correct: Sequence[bool]
+    ) -> None:
+        self.peft, self.model = peft, model
+        self.correct = torch.tensor(correct, device=model.device)
+        self.prompts = Prompts(model.tokenizer)
+        asked = [self.prompts.asked(item, model.name) for item in items]
+        self.questions = [question for question, _, _ in asked]
+        self.answers = [said for _, said, _ in asked]
+        self.budget = model.token_budget // 4
+
+    @property
+    def n_items(self) -> int:
+        """How many there are."""
+        return len(self.questions)
+
+    def backward(self, batch: Sequence[int]) -> float:
+        """Add the gradients of the mean loss over a batch and return that loss."""
+        adapters.train_mode(self.peft)
+        total = 0.0
+        for part in self.parts(batch):
+            loss = self.loss(part) / len(batch)
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.item()
+        return total
+
+    @torch.no_grad()
+    def log_loss(self) -> float:
+        """Mean two-token cross-entropy over all items, without dropout."""
+        self.peft.eval()
+        parts = self.parts(range(self.n_items))
+        return sum(self.cross_entropy(part).item() for part in parts) / self.n_items
+
+    def parts(self, batch: Iterable[int]) -> list[list[int]]:
+        """The batch in parts of like length that fit the token budget."""
+        parts: list[list[int]] = []
+        for i in sorted(batch, key=lambda i: -self.length(i)):
+            if parts and (len(parts[-1]) + 1) * self.length(parts[-1][0]) <= self.budget:
+                parts[-1].append(i)
+            else:
+                parts.append([i])
+        return parts
+
+    def verdict(self, logits_BV: torch.Tensor, part: Sequence[int]) -> torch.Tensor:
+        """Summed two-token cross-entropy."""
+        two_B2 = logits_BV[:, list(self.prompts.options)]
+        return losses.two_token_cross_entropy(two_B2, self.correct[part])
+
+    @abstractmethod
+    def length(self, i: int) -> int:
+        """Tokens that a pass over an item takes."""
+
+    @abstractmethod
+    def cross_entropy(self, part: list[int]) -> torch.Tensor:
+        """Two-token cross-entropy, summed over a part."""
+
+    def loss(self, part: list[int]) -> torch.Tensor:
+        """What is minimised, summed over a part."""
+        return self.cross_entropy(part)
+
+
+class QueryTuning(Tuning):
+    """The adapter acts on the query's tokens only."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.read: dict[int, Prefix] = {}
+        self.free = CACHE_BYTES
+
+    def length(self, i: int) -> int:
+        """Question, answer and query."""
+        return len(self.questions[i]) + len(self.answers[i]) + len(self.prompts.query)
+
+    def cross_entropy(self, part: list[int]) -> torch.Tensor:
+        """Of the query, after question and answer as the untuned model reads them."""
+        logits_BV = prefix.logits_after(
+            self._before(part), self.prompts.query, self.model, self.peft
+        )
+        return self.verdict(logits_BV, part)
+
+    def _before(self, part: list[int]) -> Prefix:
+        """What stands before the query, read by the untuned model."""
+        if all(i in self.read for i in part):
+            return Prefix.join([self.read[i] for i in part])
+        with self.peft.disable_adapter():
+            rows = [self.questions[i] + self.answers[i] for i in part]
+            found = prefix.read(rows, self.model, self.peft)
+        if found.n_bytes <= self.free:
+            self.free -= found.n_bytes
+            self.read.update(zip(part, found.rows()))
+        return found
+
+
+class FullTuning(Tuning):
+    """The adapter acts on every token; `kappa` weighs the regulariser (0 leaves it out).
+
+    Questions without a target have no reference and are not regularised.
     """
 
     def __init__(
@@ -40,81 +148,103 @@ class PromptTuning:
         correct: Sequence[bool],
         kappa: float,
     ) -> None:
-        self.peft, self.model, self.kappa = peft, model, kappa
-        self.correct = torch.tensor(correct, device=model.device)
-        self.rows = sequences(items, model)
-        self.prompts, self.references = self._references(items)
+        super().__init__(peft, model, items, correct)
+        self.kappa = kappa
+        self.references = [self._reference(item) for item in items] if kappa else [[]] * len(items)
         self.n_without_reference = sum(not reference for reference in self.references)
-        self.budget = model.token_budget // 4
+        self.base: dict[int, torch.Tensor] = {}
+        self.free = CACHE_BYTES
 
-    def _references(self, items: Sequence[Answered]) -> tuple[list[list[int]], list[list[int]]]:
-        """Token ids of each question, and of its first target as an answer."""
-        prompts = Prompts(self.model.tokenizer)
-        asked = [prompts.question(item.question) for item in items]
-        letters = [
-            prompts.letters(item.question) if item.question.choices else [] for item in items
-        ]
-        references: list[list[int]] = []
-        for item, ids in zip(items, letters):
-            question = item.question
-            if not question.targets or self.kappa == 0:
-                references.append([])
-            elif question.choices:
-                references.append([ids[question.choices.index(question.targets[0])]])
-            else:
-                references.append(prompts.answer(question, question.targets[0]))
-        return asked, references
+    def _reference(self, item: Answered) -> list[int]:
+        """Token ids of the first target as an answer."""
+        question = item.question
+        if not question.targets:
+            return []
+        if question.choices:
+            return [self.prompts.letters(question)[question.choices.index(question.targets[0])]]
+        return self.prompts.answer(question, question.targets[0])
 
-    def backward(self, batch: Sequence[int]) -> float:
-        """Add the gradients of the mean loss over a batch and return that loss."""
-        adapters.train_mode(self.peft)
-        total = 0.0
-        for part in self._parts(batch, self.rows):
-            loss = self._cross_entropy(part) / len(batch)
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.item()
-        referred = [i for i in batch if self.references[i]]
-        lengths = [p + r for p, r in zip(self.prompts, self.references)]
-        for part in self._parts(referred, lengths):
-            loss = self.kappa * self._divergence(part) / len(batch)
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.item()
-        return total
+    def length(self, i: int) -> int:
+        """Question, answer, query and reference."""
+        said = len(self.answers[i]) + len(self.prompts.query)
+        return len(self.questions[i]) + said + len(self.references[i])
+
+    def cross_entropy(self, part: list[int]) -> torch.Tensor:
+        """Of the query, after question and answer as the tuned model reads them."""
+        query = list(self.prompts.query)
+        rows = [self.questions[i] + self.answers[i] + query for i in part]
+        ids_BT, mask_BT = self.model.pad(rows, left=True)
+        output = self.model.forward(self.peft, keep=1, input_ids=ids_BT, attention_mask=mask_BT)
+        return self.verdict(output.logits[:, -1], part)
+
+    def loss(self, part: list[int]) -> torch.Tensor:
+        """Cross-entropy and divergence in one pass that reads the question once."""
+        if not any(self.references[i] for i in part):
+            return self.cross_entropy(part)
+        logits_BRV, verdict_BV, mask_BR = self._branches(part)
+        log_q_BRV = logits_BRV.float().log_softmax(-1)
+        log_p_BRV = torch.zeros_like(log_q_BRV)
+        for i, base_RV in enumerate(self._base(part)):
+            log_p_BRV[i, : len(base_RV)] = base_RV
+        divergence = losses.jensen_shannon(log_p_BRV, log_q_BRV, mask_BR)
+        return self.verdict(verdict_BV, part) + self.kappa * divergence
+
+    def _branches(self, part: list[int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """One pass over question | answer and query | reference, each part padded by itself.
+
+        The reference sees the question and itself. Returns the logits that predict the reference's
+        tokens (B, R, V), those of the query's end (B, V), and where there are reference tokens.
+        """
+        query = list(self.prompts.query)
+        parts = (
+            self.model.pad([self.questions[i] for i in part], left=True),
+            self.model.pad([self.answers[i] + query for i in part], left=True),
+            self.model.pad([self.references[i] for i in part], left=False),
+        )
+        ids_BT = torch.cat([ids for ids, _ in parts], 1)
+        mask_BT = torch.cat([mask for _, mask in parts], 1)
+        asked, said, wanted = (mask.shape[1] for _, mask in parts)
+        places_BT = torch.cat(
+            [
+                parts[0][1].cumsum(1) - 1,
+                *((parts[0][1].sum(1, keepdim=True) + mask.cumsum(1) - 1) for _, mask in parts[1:]),
+            ],
+            1,
+        ).clamp(min=0)
+        width = asked + said + wanted
+        seen_TT = torch.ones(width, width, dtype=torch.bool, device=ids_BT.device).tril()
+        seen_TT[asked + said :, asked : asked + said] = False
+        seen_BTT = seen_TT[None] & mask_BT[:, None, :].bool()
+        dtype = self.model.module.dtype
+        bias_BTT = torch.zeros(seen_BTT.shape, dtype=dtype, device=ids_BT.device)
+        bias_BTT.masked_fill_(~seen_BTT, torch.finfo(dtype).min)
+        first = asked + said
+        kept = [asked - 1, *range(first, width - 1), first - 1]
+        logits_BNV = self.model.logits_at(
+            kept,
+            self.peft,
+            input_ids=ids_BT,
+            attention_mask=bias_BTT[:, None],
+            position_ids=places_BT,
+        )
+        return logits_BNV[:, :-1], logits_BNV[:, -1], parts[2][1].bool()
 
     @torch.no_grad()
-    def log_loss(self) -> float:
-        """Mean two-token cross-entropy over all items, without dropout."""
-        self.peft.eval()
-        parts = self._parts(range(len(self.rows)), self.rows)
-        return sum(self._cross_entropy(part).item() for part in parts) / len(self.rows)
-
-    def _cross_entropy(self, part: list[int]) -> torch.Tensor:
-        logits_B2 = option_logits([self.rows[i] for i in part], self.model, self.peft)
-        return losses.two_token_cross_entropy(logits_B2, self.correct[part])
-
-    def _divergence(self, part: list[int]) -> torch.Tensor:
-        rows = [self.prompts[i] + self.references[i] for i in part]
+    def _base(self, part: list[int]) -> list[torch.Tensor]:
+        """Log-probabilities (R, V) that the untuned model gives each reference's tokens."""
+        if all(i in self.base for i in part):
+            return [self.base[i] for i in part]
+        rows = [self.questions[i] + self.references[i] for i in part]
         ids_BT, mask_BT = self.model.pad(rows, left=True)
-        width = max(len(self.references[i]) for i in part)
-        # The token at place t is predicted at t - 1; rows end together, so references do too.
-        lengths_B = torch.tensor([len(self.references[i]) for i in part], device=ids_BT.device)
-        places_T = torch.arange(width, 0, -1, device=ids_BT.device)
-        mask_BW = places_T[None] <= lengths_B[:, None]
+        keep = 1 + max(len(self.references[i]) for i in part)
         inputs = {"input_ids": ids_BT, "attention_mask": mask_BT}
-        with torch.no_grad(), self.peft.disable_adapter():
-            base = self._log_probs(inputs, width)
-        return losses.jensen_shannon(base, self._log_probs(inputs, width), mask_BW)
-
-    def _log_probs(self, inputs: dict[str, torch.Tensor], width: int) -> torch.Tensor:
-        logits_BTV = self.model.forward(self.peft, keep=width + 1, **inputs).logits
-        return F.log_softmax(logits_BTV[:, -width - 1 : -1].float(), -1)
-
-    def _parts(self, batch: Sequence[int], rows: Sequence[Sequence[int]]) -> list[list[int]]:
-        """The batch in parts of like length that fit the token budget."""
-        parts: list[list[int]] = []
-        for i in sorted(batch, key=lambda i: -len(rows[i])):
-            if parts and (len(parts[-1]) + 1) * len(rows[parts[-1][0]]) <= self.budget:
-                parts[-1].append(i)
-            else:
-                parts.append([i])
-        return parts
+        with self.peft.disable_adapter():
+            logits_BTV = self.model.forward(self.peft, keep=keep, **inputs).logits
+        log_p_BTV = logits_BTV[:, -keep:].float().log_softmax(-1)
+        found = [
+            row[keep - 1 - len(self.references[i]) : -1].clone() for i, row in zip(part, log_p_BTV)
+        ]
+        if (size := sum(one.numel() * 4 for one in found)) <= self.free:
+            self.free -= size
+            self.base.update(zip(part, found))
+        return found

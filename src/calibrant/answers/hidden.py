@@ -1,0 +1,104 @@
+"""Hidden states of a local model at one place of question, answer and query.
+
+Shape suffixes: B batch, D width, L layers, N items, T tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from calibrant.answers.prompts import Prompts
+from calibrant.errors import InvalidData
+from calibrant.models.local import LocalModel
+from calibrant.records import Answered
+
+Place = Literal["question", "last", "pooled", "exact", "query"]
+"""The question's last token (before any answer), the answer's last token, the mean over the
+answer's tokens, the token that completes the extracted answer, or the end of the confidence query
+after question and answer. An empty answer is read at the question's last token."""
+
+
+def n_layers(model: LocalModel) -> int:
+    """Number of blocks; `hidden_states` knows the layers 0 (embeddings) to this, or -1 for it."""
+    return int(model.module.config.get_text_config().num_hidden_layers)
+
+
+@torch.no_grad()
+def hidden_states(
+    items: Sequence[Answered],
+    model: LocalModel,
+    layers: Sequence[int] = (-1,),
+    place: Place = "last",
+    say: Callable[[str], None] = print,
+) -> NDArray[np.float32]:
+    """States (N, L, D) of each item at `place`, one pass over question and answer (and query).
+
+    Parameters
+    ----------
+    layers
+        0 = embeddings, k = after block k (the last one after the final norm); negative ones count
+        from the end, as for a list.
+
+    Raises
+    ------
+    InvalidData
+        When the model has no such layer.
+    """
+    n = n_layers(model)
+    if wrong := [layer for layer in layers if not -n - 1 <= layer <= n]:
+        raise InvalidData(f"{model.name.name} has no layer {wrong[0]}: it has 0 to {n}")
+    prompts = Prompts(model.tokenizer)
+    parts = [prompts.asked(item, model.name) for item in items]
+    used = {"question": 1, "query": 3}.get(place, 2)
+    rows = [sum(part[:used], []) for part in parts]
+    spans = [_span(model, i, len(part[0]), part[1], place) for i, part in zip(items, parts)]
+
+    def work(batch: list[int]) -> list[NDArray[np.float32]]:
+        ids_BT, mask_BT = model.pad([rows[i] for i in batch], left=False)
+        output = model.forward(
+            keep=1, input_ids=ids_BT, attention_mask=mask_BT, output_hidden_states=True
+        )
+        states_LBTD = [output.hidden_states[layer] for layer in layers]
+        return [
+            torch.stack(
+                [state_BTD[k, slice(*spans[i])].float().mean(0) for state_BTD in states_LBTD]
+            )
+            .cpu()
+            .numpy()
+            for k, i in enumerate(batch)
+        ]
+
+    found = model.batched(rows, work, say=say)
+    return np.stack(found) if found else np.zeros((0, len(layers), model.width), np.float32)
+
+
+def _span(
+    model: LocalModel, item: Answered, start: int, ids: Sequence[int], place: Place
+) -> tuple[int, int]:
+    """First position and the one after the last; the answer `ids` begin at `start`."""
+    n = len(ids)
+    if place == "query":
+        n += len(Prompts(model.tokenizer).query)
+    elif place == "question" or not n:
+        n = 0
+    elif place == "pooled":
+        return start, start + n
+    elif place == "exact":
+        n = _exact_end(model, item.answer.extracted, ids)
+    return start + n - 1, start + n
+
+
+def _exact_end(model: LocalModel, exact: str, ids: Sequence[int]) -> int:
+    """How many of the answer's tokens it takes until the extracted answer is complete.
+
+    All of them when the extracted answer does not stand in the text.
+    """
+    decode = model.tokenizer.decode
+    if not exact or exact not in decode(ids):
+        return len(ids)
+    return next(k for k in range(1, len(ids) + 1) if exact in decode(ids[:k]))

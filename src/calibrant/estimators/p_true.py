@@ -1,0 +1,63 @@
+"""The confidence query on the untouched model, which is shown its own samples first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from calibrant.answers.prompts import Prompts
+from calibrant.answers.query import row_scores
+from calibrant.estimators.estimator import FittedEstimator, Say, Scores, silent
+from calibrant.estimators.sampled import Floats, Sampled, Unfitted
+from calibrant.models.local import local
+from calibrant.models.model import Capability, Model
+from calibrant.records import Answer, Answered, Graded
+
+
+@dataclass(frozen=True, kw_only=True)
+class PTrue(Sampled):
+    """P(True) of Kadavath et al. (2022): the samples, the answer, and whether it is correct."""
+
+    name: ClassVar = "p_true"
+
+    @property
+    def needs(self) -> frozenset[Capability]:  # type: ignore[override]
+        """The logits of the model, beside what draws the samples."""
+        return super().needs | {Capability.HIDDEN_STATES}
+
+    def fit(
+        self,
+        train: Sequence[Graded],
+        validation: Sequence[Graded],
+        model: Model,
+        seed: int,
+        *,
+        folder: Path | None = None,
+        say: Say = silent,
+    ) -> FittedEstimator:
+        """Nothing to fit."""
+        return FittedPTrue(self)
+
+
+class FittedPTrue(Unfitted):
+    """Nothing but the query."""
+
+    estimator: PTrue
+
+    def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
+        """Log-odds of the two options."""
+        base = local(model)
+        prompts = Prompts(base.tokenizer)
+
+        def work(items: list[Answered], samples: list[list[Answer]]) -> Floats:
+            rows = [
+                prompts.with_samples(item, [one.text for one in drawn])
+                for item, drawn in zip(items, samples)
+            ]
+            return np.array(row_scores(rows, base, say=say), dtype=np.float64)
+
+        return self.estimator.scores(items, model, say, work)

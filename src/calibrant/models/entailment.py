@@ -1,0 +1,94 @@
+"""Natural-language inference on this machine: does one text entail another?
+
+Shape suffixes: B batch, C classes, N pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+from numpy.typing import NDArray
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from calibrant.errors import DamagedFile, InvalidData, ModelUnavailable
+
+BATCH = 32
+"""Pairs in one pass."""
+
+
+class Entailment:
+    """A sequence classifier that has a class for entailment.
+
+    Parameters
+    ----------
+    name
+        Folder with safetensors, or name in the hub's local cache.
+
+    Raises
+    ------
+    ModelUnavailable
+        When there is no such model here.
+    DamagedFile
+        When its files cannot be read.
+    InvalidData
+        When none of its classes is called "entailment".
+    """
+
+    def __init__(self, name: str, *, device: str = "auto") -> None:
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        place = _place(name)
+        transformers.utils.logging.disable_progress_bar()
+        try:
+            self.tokenizer = AutoTokenizer.from_pretrained(place)
+            module = AutoModelForSequenceClassification.from_pretrained(place, use_safetensors=True)
+        except Exception as error:  # transformers raises whatever its parsers raise
+            first = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+            raise DamagedFile(f"the classifier at {place} cannot be loaded: {first}") from error
+        self.module = module.to(device).eval().requires_grad_(False)
+        classes = {str(label).lower(): int(i) for i, label in module.config.id2label.items()}
+        if "entailment" not in classes:
+            raise InvalidData(f"{name} has the classes {', '.join(classes)}, none is entailment")
+        self.entailment = classes["entailment"]
+
+    @torch.no_grad()
+    def probability(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
+        """P(the first text entails the second) of each pair, (N,)."""
+        order = sorted(range(len(pairs)), key=lambda i: sum(map(len, pairs[i])))
+        found = np.zeros(len(pairs))
+        for start in range(0, len(order), BATCH):
+            batch = order[start : start + BATCH]
+            inputs = self.tokenizer(
+                [pairs[i][0] for i in batch],
+                [pairs[i][1] for i in batch],
+                padding=True,
+                truncation=True,
+                return_tensors="pt",
+            ).to(self.module.device)
+            p_BC = self.module(**inputs).logits.float().softmax(-1)
+            found[batch] = p_BC[:, self.entailment].double().cpu().numpy()
+        return found
+
+
+def _place(name: str) -> str:
+    from huggingface_hub import try_to_load_from_cache
+
+    if Path(name).is_dir() or (
+        name.count("/") == 1 and isinstance(try_to_load_from_cache(name, "config.json"), str)
+    ):
+        return name
+    raise ModelUnavailable(
+        f"there is no folder {name!r} with a classifier for natural-language inference, and it is"
+        " not in the hub's local cache: download it and give its folder"
+    )
+
+
+@lru_cache(maxsize=2)
+def entailment(name: str) -> Entailment:
+    """The classifier called `name`, loaded once."""
+    return Entailment(name)

@@ -1,0 +1,117 @@
+"""Tokens that are read once: their key-value cache serves whatever is asked after them.
+
+Shape suffixes: B batch, H heads, T tokens, D head width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import DynamicCache
+
+from calibrant.models.local import LocalModel
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """Keys and values of rows of tokens that end together (padding on the left)."""
+
+    layers: tuple[tuple[torch.Tensor, torch.Tensor], ...]
+    """Of each layer: keys and values (B, H, T, D)."""
+    mask_BT: torch.Tensor
+    """1 where there is a token."""
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory that it takes."""
+        return sum(part.numel() * part.element_size() for layer in self.layers for part in layer)
+
+    def cache(self) -> DynamicCache:
+        """A cache to go on from. What is added to it does not change this prefix."""
+        return DynamicCache([(keys.detach(), values.detach()) for keys, values in self.layers])
+
+    def rows(self) -> list[Prefix]:
+        """Each row by itself, without its padding."""
+        lengths = self.mask_BT.sum(1).tolist()
+        return [
+            Prefix(
+                tuple((k[i : i + 1, :, -n:], v[i : i + 1, :, -n:]) for k, v in self.layers),
+                self.mask_BT[i : i + 1, -n:],
+            )
+            for i, n in enumerate(lengths)
+        ]
+
+    @staticmethod
+    def join(rows: Sequence[Prefix]) -> Prefix:
+        """The inverse of `rows`."""
+        width = max(row.mask_BT.shape[1] for row in rows)
+
+        def stack(parts: list[torch.Tensor]) -> torch.Tensor:
+            first = parts[0]
+            made = first.new_zeros(len(parts), first.shape[1], width, first.shape[3])
+            for i, part in enumerate(parts):
+                made[i, :, width - part.shape[2] :] = part[0]
+            return made
+
+        layers = tuple(
+            (stack([row.layers[i][0] for row in rows]), stack([row.layers[i][1] for row in rows]))
+            for i in range(len(rows[0].layers))
+        )
+        mask_BT = rows[0].mask_BT.new_zeros(len(rows), width)
+        for i, row in enumerate(rows):
+            mask_BT[i, width - row.mask_BT.shape[1] :] = 1
+        return Prefix(layers, mask_BT)
+
+    def pick(self, chosen: Sequence[Sequence[int]]) -> Prefix:
+        """Of each row the places that are chosen, pushed together so that rows end together."""
+        width = max(map(len, chosen))
+        index = torch.zeros(len(chosen), width, dtype=torch.long)
+        mask_BT = torch.zeros(len(chosen), width, dtype=self.mask_BT.dtype)
+        for i, places in enumerate(chosen):
+            index[i, width - len(places) :] = torch.tensor(places, dtype=torch.long)
+            mask_BT[i, width - len(places) :] = 1
+        index = index.to(self.mask_BT.device)[:, None, :, None]
+
+        def gather(part: torch.Tensor) -> torch.Tensor:
+            shape = (*part.shape[:2], width, part.shape[3])
+            return part.gather(2, index.expand(shape))
+
+        layers = tuple((gather(keys), gather(values)) for keys, values in self.layers)
+        return Prefix(layers, mask_BT.to(self.mask_BT.device))
+
+
+@torch.no_grad()
+def read(rows: Sequence[Sequence[int]], model: LocalModel, module: Any = None) -> Prefix:
+    """Read rows of token ids, all places of all layers kept (sliding windows included)."""
+    ids_BT, mask_BT = model.pad(rows, left=True)
+    cache = DynamicCache()
+    model.forward(
+        module,
+        keep=1,
+        input_ids=ids_BT,
+        attention_mask=mask_BT,
+        past_key_values=cache,
+        use_cache=True,
+    )
+    return Prefix(tuple((layer.keys, layer.values) for layer in cache.layers), mask_BT)
+
+
+def logits_after(
+    prefix: Prefix, suffix: Sequence[int], model: LocalModel, module: Any = None
+) -> torch.Tensor:
+    """Logits (B, V) after the same tokens were appended to each row of a prefix."""
+    ids_BT = torch.tensor([list(suffix)] * len(prefix.mask_BT), device=model.device)
+    mask_BT = torch.cat([prefix.mask_BT, torch.ones_like(ids_BT)], 1)
+    output = model.forward(
+        module,
+        keep=1,
+        input_ids=ids_BT,
+        attention_mask=mask_BT,
+        past_key_values=prefix.cache(),
+        use_cache=True,
+    )
+    logits_BV: torch.Tensor = output.logits[:, -1]
+    return logits_BV
