@@ -18,6 +18,7 @@ from calibrant.answers.prompts import Prompts
 from calibrant.answers.query import row_scores
 from calibrant.errors import InvalidData, UnknownName
 from calibrant.grades.grader import normalise
+from calibrant.models.encoder import DEFAULT, encoder_called
 from calibrant.models.entailment import entailment
 from calibrant.models.local import LocalModel, local
 from calibrant.models.model import Model
@@ -58,6 +59,25 @@ def _plain(text: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Embedded(Equivalence):
+    """The cosine between the embeddings of both, each after the question; 0 when it is below."""
+
+    kind: ClassVar = "embedding"
+    threshold: float = 0.9
+    """Chosen on labelled pairs: docs/equivalence.md."""
+    model: str
+    """Folder or name of the sentence encoder."""
+
+    def similarity(self, pairs: Sequence[Pair], say: Say = print) -> Floats:
+        """Each text is embedded once."""
+        both = [(f"{q.text} {a}", f"{q.text} {b}") for q, a, b in pairs]
+        texts = list(dict.fromkeys(text for pair in both for text in pair))
+        vectors = dict(zip(texts, encoder_called(self.model).embed(texts).astype(np.float64)))
+        cosines = np.array([vectors[a] @ vectors[b] for a, b in both], dtype=np.float64)
+        return np.clip(cosines, 0.0, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Entails(Equivalence):
     """The lesser of the two probabilities that one entails the other, after the question."""
 
@@ -89,7 +109,7 @@ class Judged(Equivalence):
         return np.asarray(expit((both[: len(pairs)] + both[len(pairs) :]) / 2))
 
 
-KINDS = ("match", "nli", "judge")
+KINDS = ("match", "embedding", "nli", "judge")
 
 
 def equivalence(
@@ -102,7 +122,8 @@ def equivalence(
     model
         The model that answers: it judges where no other is named.
     judge
-        Model that compares: the classifier of "nli", the language model of "judge".
+        Model that compares: the sentence encoder of "embedding", the classifier of "nli", the
+        language model of "judge".
     threshold
         The usual one of the kind when None.
 
@@ -116,6 +137,8 @@ def equivalence(
     settings = {} if threshold is None else {"threshold": threshold}
     if kind == "match":
         return Match(**settings)
+    if kind == "embedding":
+        return Embedded(model=judge or DEFAULT, **settings)
     if kind == "nli":
         if not judge:
             raise InvalidData("equivalence by NLI takes a classifier: set judge to its folder")
