@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from calibrant.answers.hidden import Place, hidden_states
+from calibrant.answers.hidden import Place, kept_states
 from calibrant.errors import InvalidData, TooFewClasses
 from calibrant.estimators.estimator import FittedEstimator, Say, Scores, silent
 from calibrant.estimators.logistic_head import LogisticHead
@@ -112,7 +112,7 @@ def best_split(entropy: Floats) -> float:
 def _features(
     estimator: SemanticEntropyProbe, items: Sequence[Answered], model: Model, say: Say
 ) -> Floats:
-    states = hidden_states(items, local(model), estimator.layers, estimator.place, say)
+    states = kept_states(items, local(model), estimator.layers, estimator.place, say)
     return states.reshape(len(items), -1).astype(np.float64)
 
 
