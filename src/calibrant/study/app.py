@@ -169,8 +169,6 @@ class Participants:
 
     def _submit(self, request: Request, form: dict[str, str]) -> Response:
         token = str(request.path_params["token"])
-        if self._find(token) is None:
-            return _html(self.views.notice(self._language(request), "unknown"), 404)
         closed = self.study.store.closed
         problem, status, message = "", 303, ""
         with self.study.store.turn(token_hash(token)) as turn:

@@ -362,7 +362,7 @@ def _event(row: Any) -> Event:
     return Event(
         kind=row.kind,
         step=row.step,
-        data=json.loads(row.data),
+        data=json.loads(row.data) if row.data != "{}" else {},
         server_time=row.server_time,
         client_time=row.client_time,
     )
