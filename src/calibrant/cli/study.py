@@ -73,7 +73,7 @@ def new(
     from calibrant.study.design import Arm, Design
     from calibrant.study.folder import new_study
     from calibrant.study.items import of_run, of_table
-    #PRE
+    from calibrant.study.preregistration import write_preregistration
 
     if (run is None) == (table is None):
         raise InvalidData("name a run (--run FOLDER) or a table (--table FILE) to take items from")
@@ -106,7 +106,7 @@ def new(
     study, secret, n_left_out = new_study(
         folder, items, made, leave_out=leave_out, password=password
     )
-    text = "later"
+    text = write_preregistration(study)
     left_out = f", {n_left_out} incomplete ones left out" if n_left_out else ""
     tell(
         {"folder": str(folder), "items": len(study.items), "left_out": n_left_out,
@@ -175,3 +175,134 @@ def link(
     study.store.new_token(found[0], token_hash(token))
     study.store.log("new link", found[0])
     tell({"path": f"/s/{token}"}, as_json, f"/s/{token}")
+
+
+@sub.command("export")
+def export_(
+    folder: Folder,
+    out: Annotated[Path, typer.Option(help="Where to; FOLDER/export when empty.")] = Path(),
+    database: Database = "",
+    with_ids: Annotated[
+        bool, typer.Option("--with-ids", help="Panel ids and completion codes, in ids.csv.")
+    ] = False,
+    unblind: Unblind = "",
+    as_json: options.Json = False,
+) -> None:
+    """Write tidy Parquet and CSV with a codebook.
+
+    Example: calibrant study export studies/first
+    """
+    from calibrant.study.export import export
+    from calibrant.study.folder import Study
+
+    study = Study(folder, database)
+    study.store.require_closed(unblind)
+    out = out if out.name else folder / "export"
+    found = export(study, out, with_ids=with_ids)
+    tell(
+        found, as_json, f"{found['participants']} participants, {found['trials']} answers in {out}"
+    )
+
+
+@sub.command("analyse")
+def analyse(
+    folder: Folder,
+    out: Annotated[Path, typer.Option(help="Where to; FOLDER/report when empty.")] = Path(),
+    database: Database = "",
+    unblind: Unblind = "",
+    n_permutations: Annotated[int, typer.Option(help="Of every primary test.")] = 9999,
+    n_resamples: options.NResamples = 1000,
+    as_json: options.Json = False,
+) -> None:
+    """Test the planned contrasts and write report.html.
+
+    Example: calibrant study analyse studies/first
+    """
+    from calibrant.study.data import tables
+    from calibrant.study.folder import Study
+    from calibrant.study.report import write_report
+
+    study = Study(folder, database)
+    study.store.require_closed(unblind)
+    early = not (study.store.simulated or study.store.closed)
+    out = out if out.name else folder / "report"
+    found = write_report(
+        out, study.design, study.items, *tables(study), simulated=study.store.simulated,
+        notes=["The study was still open when this was written."] if early else [],
+        n_permutations=n_permutations, n_resamples=n_resamples,
+    )  # fmt: skip
+    lines = [
+        f"{row['measure']}: {row['arm']} - {row['than']}: "
+        + (row["why"] or f"{row['estimate']:+.3f}, p (Holm) {row['p_holm']:.4f}")
+        for row in found["primary"]
+    ]
+    tell(found, as_json, "\n".join([*lines, f"report: {out / 'report.html'}"]))
+
+
+@sub.command("simulate")
+def simulate(
+    folder: Folder,
+    participants: Annotated[int, typer.Option(help="How many come.")] = 60,
+    policies: Annotated[
+        str, typer.Option(help="always, never, threshold_40, threshold_50, bayesian, random, deaf.")
+    ] = "always,never,threshold_40,threshold_50,bayesian,random",
+    leaving: Annotated[float, typer.Option(help="Share that breaks off on the way.")] = 0.0,
+    out: Annotated[
+        Path, typer.Option(help="Folder of the simulated study; FOLDER/simulated when empty.")
+    ] = Path(),
+    seed: options.Seed = 0,
+    as_json: options.Json = False,
+) -> None:
+    """Send simulated people through the real web app, into a store of their own.
+
+    Example: calibrant study simulate studies/first --participants 60
+    """
+    from calibrant.study.folder import Study
+    from calibrant.study.simulate import simulate as run
+
+    out = out if out.name else folder / "simulated"
+    found = run(Study(folder), out, participants, names(policies), leaving=leaving, seed=seed)
+    text = (
+        f"{found['finished']} of {participants} finished, {found['requests']} requests,"
+        f" {found['failed']} failed; {found['thresholds_near']} of {found['thresholds']} thresholds"
+        f" within 5 points\ncalibrant study analyse {out}"
+    )
+    tell(found, as_json, text)
+
+
+@sub.command("power")
+def power(
+    folder: Folder,
+    effect: Annotated[
+        float, typer.Option(help="Share of the lead arm's participants who use the confidence.")
+    ] = 0.4,
+    sizes: Annotated[str, typer.Option(help="Numbers of participants, parted by commas.")] = (
+        "50,100,200,400"
+    ),
+    wanted: Annotated[float, typer.Option(help="Power that suffices.")] = 0.8,
+    n_simulations: Annotated[int, typer.Option(help="Studies simulated at each size.")] = 100,
+    seed: options.Seed = 0,
+    as_json: options.Json = False,
+) -> None:
+    """How many participants are needed, by simulating the study and its analysis.
+
+    Example: calibrant study power studies/first --effect 0.4
+    """
+    from calibrant.errors import InvalidData
+    from calibrant.study.folder import Study
+    from calibrant.study.power import power as run
+
+    study = Study(folder)
+    try:
+        wished = [int(size) for size in names(sizes)]
+    except ValueError as error:
+        raise InvalidData(f"--sizes {sizes!r}: whole numbers, parted by commas") from error
+    found = run(
+        study.design, study.items, wished, effect,
+        wanted=wanted, n_simulations=n_simulations, seed=seed, say=say,
+    )  # fmt: skip
+    lines = [
+        f"{name}: {n or 'more than ' + str(max(wished))} participants"
+        for name, n in found["needed"].items()
+    ]
+    tell(found, as_json, "\n".join([f"for power {wanted:g} after Holm's correction:", *lines]))

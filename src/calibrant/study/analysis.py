@@ -14,10 +14,11 @@ from calibrant.errors import CalibrantError, InvalidData
 from calibrant.metrics import auroc, brier_score, ece
 from calibrant.metrics.intervals import interval
 from calibrant.study.data import Row
-from calibrant.study.design import MEASURES, Design
+from calibrant.study.design import MEASURES, Contrast, Design
+from calibrant.study.items import Item
 from calibrant.study.mixed import accuracy_model, agreement_model
 from calibrant.study.permutation import contrast, holm
-from calibrant.study.summaries import counting, exclusions, kept, summaries
+from calibrant.study.summaries import counting, exclusions, kept, slope, summaries
 from calibrant.study.thresholds import thresholds
 
 N_GROUPS = 3
@@ -25,10 +26,19 @@ N_GROUPS = 3
 
 
 def primary(
-    design: Design, rows: Sequence[Row], *, n_permutations: int = 9999, seed: int = 0
+    design: Design,
+    items: Sequence[Item],
+    rows: Sequence[Row],
+    trials: Sequence[Row],
+    *,
+    n_permutations: int = 9999,
+    seed: int = 0,
 ) -> list[Row]:
     """The planned contrasts on per-participant summaries, with Holm's correction.
 
+    For a contrast of slopes both arms' agreement is set against one confidence, that of the first
+    arm, though the second does not show it: people agree with right predictions more often by
+    their own knowledge, so slopes on different confidences differ even when nobody looks at them.
     A contrast that cannot be computed says why; it counts among those corrected for.
     """
     made: list[Row] = []
@@ -36,7 +46,11 @@ def primary(
         row: Row = {**asdict(planned), "why": ""}
         try:
             found = contrast(
-                rows, planned, within=design.within, n_permutations=n_permutations, seed=seed
+                _common_slopes(design, items, rows, trials, planned),
+                planned,
+                within=design.within,
+                n_permutations=n_permutations,
+                seed=seed,
             )
             row |= asdict(found)
         except InvalidData as error:
@@ -48,8 +62,28 @@ def primary(
     return made
 
 
+def _common_slopes(
+    design: Design,
+    items: Sequence[Item],
+    rows: Sequence[Row],
+    trials: Sequence[Row],
+    planned: Contrast,
+) -> Sequence[Row]:
+    name = design.arm(planned.arm).confidence
+    if planned.measure != "slope" or not name:
+        return rows
+    told = {item.id: item.confidences[name] for item in items if name in item.confidences}
+    parts: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+    for row in trials:
+        if row["prediction_shown"] and row["arm"] in (planned.arm, planned.than):
+            parts[row["participant"], row["arm"]].append((told[row["item"]], float(row["agrees"])))
+    found = {key: slope(*map(np.array, zip(*pairs))) for key, pairs in parts.items()}
+    return [{**row, "slope": found.get((row["participant"], row["arm"]))} for row in rows]
+
+
 def analyse(
     design: Design,
+    items: Sequence[Item],
     participants: Sequence[Row],
     trials: Sequence[Row],
     *,
@@ -78,7 +112,7 @@ def analyse(
             "late": sum(row["late"] and row["kind"] == "trial" for row in trials),
         },
         "exclusions": exclusions(participants),
-        "primary": primary(design, rows, n_permutations=n_permutations, seed=seed),
+        "primary": primary(design, items, rows, here, n_permutations=n_permutations, seed=seed),
         "arms": _arms(design, rows, n_resamples, generator),
         "ability": _ability(design, rows, n_resamples, generator),
         "mixed": {
@@ -210,7 +244,7 @@ def _quality(rows: Sequence[Row], confidence: str, correct: str) -> Row:
     made: Row = {"mean": float(p.mean()), "accuracy": float(y.mean())}
     for name, metric in (("ece", ece), ("brier_score", brier_score), ("auroc", auroc)):
         try:
-            made[name] = float(metric(p, y))  # type: ignore[operator]
+            made[name] = float(metric(p, y))
         except CalibrantError:
             made[name] = None
     return made

@@ -238,8 +238,8 @@ def planned(arms: Sequence[Arm]) -> tuple[Contrast, ...]:
     """The contrasts of a design that names none.
 
     The last arm with a confidence is the one the study is about: its reliance slope is set against
-    those of the other confidences, its reliance sensibility and accuracy against the prediction
-    alone, its accuracy against no model.
+    those with the other confidences and with the prediction alone, its reliance sensibility and
+    accuracy against the prediction alone, its accuracy against no model.
     """
     shown = [arm.name for arm in arms if arm.confidence and arm.form != "abstain"]
     by_form = {arm.form: arm.name for arm in arms if not arm.confidence}
@@ -252,7 +252,7 @@ def planned(arms: Sequence[Arm]) -> tuple[Contrast, ...]:
     if "prediction" in by_form:
         found += [
             Contrast(measure=m, arm=lead, than=by_form["prediction"])
-            for m in ("sensible", "accuracy")
+            for m in ("slope", "sensible", "accuracy")
         ]
     if "none" in by_form:
         found.append(Contrast(measure="accuracy", arm=lead, than=by_form["none"]))

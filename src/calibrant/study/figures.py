@@ -35,7 +35,7 @@ def _axes(size: tuple[float, float], n: int = 1) -> tuple[Figure, Any]:
 
 def agreement(trials: Sequence[Row], arm: str, colour: str, n_resamples: int = 100) -> Figure:
     """Share of agreement by confidence: dots in bins, and a logistic curve with its band."""
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(dict(STYLE)):
         figure, (axes,) = _axes((4.1, 3.4))
         x = np.array([row["confidence"] for row in trials], dtype=float)
         y = np.array([row["agrees"] for row in trials], dtype=int)
@@ -76,7 +76,7 @@ def _logistic(x: Any, y: Any, grid: Any, weight: Any) -> Any:
 
 def densities(trials: Sequence[Row], arm: str) -> Figure:
     """Where confidence lay when people agreed and when they did not."""
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(dict(STYLE)):
         figure, (axes,) = _axes((4.1, 2.9))
         grid = np.linspace(0, 1, 201)
         for agrees, colour, name in ((True, RIGHT, "agreed"), (False, WRONG, "disagreed")):
@@ -94,9 +94,11 @@ def densities(trials: Sequence[Row], arm: str) -> Figure:
     return figure
 
 
-def means(arms: Mapping[str, Row], measures: Mapping[str, str], palette: Mapping[str, str]) -> Figure:
+def means(
+    arms: Mapping[str, Row], measures: Mapping[str, str], palette: Mapping[str, str]
+) -> Figure:
     """A panel a measure: the mean of each arm with its interval."""
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(dict(STYLE)):
         names = list(arms)
         figure, panels = _axes((3.0 * len(measures) + 0.8, 0.55 * len(names) + 1.3), len(measures))
         for axes, (measure, title) in zip(panels, measures.items()):
@@ -114,13 +116,14 @@ def means(arms: Mapping[str, Row], measures: Mapping[str, str], palette: Mapping
 
 def slopes(summaries: Sequence[Row], palette: Mapping[str, str]) -> Figure:
     """A dot a participant: their reliance slope."""
-    with matplotlib.rc_context(STYLE):
-        names = [a for a in palette if any(r["arm"] == a and r["slope"] is not None for r in summaries)]  # fmt: skip
+    with matplotlib.rc_context(dict(STYLE)):
+        known = [row for row in summaries if row["slope"] is not None]
+        names = [arm for arm in palette if any(row["arm"] == arm for row in known)]
         figure, (axes,) = _axes((5.6, 0.7 * max(1, len(names)) + 1.1))
         generator = np.random.default_rng(0)
         axes.axvline(0, color=QUIET, lw=1)
         for place, arm in enumerate(names):
-            values = np.array([r["slope"] for r in summaries if r["arm"] == arm and r["slope"] is not None])  # fmt: skip
+            values = np.array([row["slope"] for row in known if row["arm"] == arm])
             height = place + generator.uniform(-0.22, 0.22, values.size)
             axes.scatter(values, height, s=16, color=palette[arm], alpha=0.55, lw=0)
             axes.vlines(values.mean(), place - 0.36, place + 0.36, color=palette[arm], lw=2.5)
@@ -132,7 +135,7 @@ def slopes(summaries: Sequence[Row], palette: Mapping[str, str]) -> Figure:
 
 def ability(found: Mapping[str, Any], palette: Mapping[str, str]) -> Figure:
     """Accuracy by group of ability, a line an arm."""
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(dict(STYLE)):
         figure, (axes,) = _axes((5.2, 3.5))
         for number, (arm, colour) in enumerate(palette.items()):
             cells = [cell for cell in found["groups"] if cell["arm"] == arm]
@@ -151,7 +154,7 @@ def ability(found: Mapping[str, Any], palette: Mapping[str, str]) -> Figure:
 
 def times(trials: Sequence[Row], palette: Mapping[str, str]) -> Figure:
     """Response times of each arm, on a logarithmic scale."""
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(dict(STYLE)):
         figure, (axes,) = _axes((5.6, 0.55 * len(palette) + 1.2))
         groups = {a: [max(r["seconds"], 0.01) for r in trials if r["arm"] == a] for a in palette}
         groups = {arm: values for arm, values in groups.items() if values}
@@ -172,7 +175,7 @@ def times(trials: Sequence[Row], palette: Mapping[str, str]) -> Figure:
 
 def own_confidence(trials: Sequence[Row], palette: Mapping[str, str]) -> Figure:
     """Accuracy of people's final answers by their own confidence."""
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(dict(STYLE)):
         figure, (axes,) = _axes((4.4, 4.2))
         axes.plot([0, 1], [0, 1], color=QUIET, lw=1, ls=(0, (4, 3)))
         for arm, colour in palette.items():

@@ -75,9 +75,7 @@ class Session:
         """All steps, as far as they are known."""
         ability = [item for item in self.items if item.role == "ability"]
         for i, item in enumerate(ability):
-            yield Step(
-                kind="ability", key=f"ability-{i}", number=i, trial=Trial(item=item, arm="")
-            )
+            yield Step(kind="ability", key=f"ability-{i}", number=i, trial=Trial(item=item, arm=""))
         if self.plan is None:
             yield Step(kind="assign", key="assign")
             return

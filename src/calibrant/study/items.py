@@ -263,9 +263,7 @@ def _by_topic(items: Sequence[Item]) -> list[list[Item]]:
 
 def _chosen(items: Sequence[Item], n: int, generator: np.random.Generator) -> list[Item]:
     """n items, spread evenly over the topics as far as they reach."""
-    piles = [
-        [topic[i] for i in generator.permutation(len(topic))] for topic in _by_topic(items)
-    ]
+    piles = [[topic[i] for i in generator.permutation(len(topic))] for topic in _by_topic(items)]
     found: list[Item] = []
     while len(found) < n:
         found += [pile.pop() for pile in piles if pile][: n - len(found)]

@@ -66,9 +66,17 @@ def _fitted(
         }
         for (arm, term), mean, sd in zip(terms, found.fe_mean, sds)
     ]
-    spread = [{"arm": "", "term": f"sd of {what}s", "estimate": float(np.exp(mean)), "sd": None,
-               "low": float(np.exp(mean - 1.96 * sd)), "high": float(np.exp(mean + 1.96 * sd))}
-              for what, mean, sd in zip(("participant", "item"), found.vcp_mean, found.vcp_sd)]  # fmt: skip
+    spread = [
+        {
+            "arm": "",
+            "term": f"sd of {what}",
+            "estimate": float(np.exp(mean)),
+            "sd": None,
+            "low": float(np.exp(mean - 1.96 * sd)),
+            "high": float(np.exp(mean + 1.96 * sd)),
+        }
+        for what, mean, sd in zip(("participants", "items"), found.vcp_mean, found.vcp_sd)
+    ]
     return made + spread
 
 

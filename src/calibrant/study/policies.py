@@ -16,7 +16,8 @@ import numpy as np
 from calibrant.study.items import Item
 
 POLICIES = ("always", "never", "threshold_40", "threshold_50", "bayesian", "random")
-"""Follow the model always, never, from a confidence on, when it is surer than oneself, by a coin."""
+"""Follow the model always, never, from a confidence on, when it is surer than oneself, or choose
+blindly. A further one, "deaf", weighs the model by experience and never looks at a confidence."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +25,7 @@ class Person:
     """What someone is like."""
 
     policy: str
-    """One of POLICIES."""
+    """One of POLICIES, or "deaf"."""
     ability: float = 0.0
     """Log-odds of knowing an item of middling difficulty."""
     lapse: float = 0.02
@@ -70,9 +71,13 @@ class Mind:
         own, sure = self._own(item, options, progress)
         if seen.prediction is None or person.policy == "never":
             return own, sure
-        return (seen.prediction, max(sure, self._believed(seen))) if self._follows(seen, sure) else (
-            own,
-            sure,
+        return (
+            (seen.prediction, max(sure, self._believed(seen)))
+            if self._follows(seen, sure)
+            else (
+                own,
+                sure,
+            )
         )
 
     def _own(self, item: Item, options: list[str], progress: float) -> tuple[str, float]:
@@ -86,7 +91,7 @@ class Mind:
 
     def _believed(self, seen: Seen) -> float:
         """How right the prediction is thought to be: as told, else as experienced."""
-        if seen.confidence is not None:
+        if seen.confidence is not None and self.person.policy != "deaf":
             return seen.confidence
         return (4 * self.person.trust + self.right) / (4 + self.known)
 

@@ -17,6 +17,7 @@ from calibrant.study import figures
 from calibrant.study.analysis import analyse
 from calibrant.study.data import Row
 from calibrant.study.design import FORMS, MEASURES, Design, settings_of
+from calibrant.study.items import Item
 from calibrant.study.summaries import counting, kept, summaries
 from calibrant.web.pages import environment, render
 
@@ -31,6 +32,7 @@ SHORT = {
 def write_report(
     folder: Path,
     design: Design,
+    items: Sequence[Item],
     participants: Sequence[Row],
     trials: Sequence[Row],
     *,
@@ -51,7 +53,7 @@ def write_report(
     The analysis.
     """
     found = analyse(
-        design, participants, trials, n_permutations=n_permutations, n_resamples=n_resamples
+        design, items, participants, trials, n_permutations=n_permutations, n_resamples=n_resamples
     )
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "analysis.json", _finite(found))
@@ -134,6 +136,7 @@ def _primary(found: Mapping[str, Any]) -> Grid:
     for row in found["primary"]:
         is_sure = row["p_holm"] is not None and row["p_holm"] < 0.05
         n = " + ".join(map(str, row["n"])) if row["p"] is not None else ""
+        below = (f"{row['n_missing']} without",) if row.get("n_missing") else ()
         lines.append(
             Line(
                 name=SHORT[row["measure"]],
@@ -143,7 +146,7 @@ def _primary(found: Mapping[str, Any]) -> Grid:
                          strong=is_sure, reason=row["why"], order=row["estimate"]),
                     Cell(text=_p(row["p"])),
                     Cell(text=_p(row["p_holm"]), strong=is_sure),
-                    Cell(text=n, below=(f"{row['n_missing']} without",) if row.get("n_missing") else ()),
+                    Cell(text=n, below=below),
                 ],
             )
         )  # fmt: skip
@@ -168,7 +171,9 @@ def _arms(found: Mapping[str, Any]) -> Grid:
         for name, arm in found["arms"].items()
     ]
     heads = ["Arm", *(SHORT[m] for m in measures)]
-    return Grid(caption="Means over participants, 95 % bootstrap intervals", heads=heads, rows=lines)
+    return Grid(
+        caption="Means over participants, 95 % bootstrap intervals", heads=heads, rows=lines
+    )
 
 
 def _mixed(name: str, part: Mapping[str, Any]) -> Grid:
@@ -204,8 +209,8 @@ def _interactions(found: Mapping[str, Any]) -> Grid:
         for row in found["ability"]["interactions"]
     ]
     return Grid(
-        caption="Change of the accuracy gain from ability 0 to ability 1; negative: the weakest gain"
-        " most", heads=["Arm", "Slope", "95 % interval", "Rows"], rows=lines,
+        caption="Change of the accuracy gain from ability 0 to 1; negative: the weakest gain most",
+        heads=["Arm", "Slope", "95 % interval", "Rows"], rows=lines,
     )  # fmt: skip
 
 
@@ -215,7 +220,10 @@ def _own(found: Mapping[str, Any]) -> Grid:
             name=row["arm"],
             below=row["who"],
             cells=[Cell(text=str(row["n"]))]
-            + [Cell(text=_number(row[m])) for m in ("mean", "accuracy", "ece", "brier_score", "auroc")],
+            + [
+                Cell(text=_number(row[m]))
+                for m in ("mean", "accuracy", "ece", "brier_score", "auroc")
+            ],
         )
         for row in found["own_confidence"]
     ]
@@ -231,17 +239,22 @@ def _thresholds(design: Design, found: Mapping[str, Any], trials: Sequence[Row])
         mine = [t for name, t in found["thresholds"].items() if arm_of.get(name) == arm]
         values = sorted(t["value"] for t in mine if t["value"] is not None)
         if mine and not design.within:
-            quartiles = [values[int(q * (len(values) - 1))] for q in (0.25, 0.5, 0.75)] if values else []
+            places = [int(q * (len(values) - 1)) for q in (0.25, 0.5, 0.75)] if values else []
+            told = " / ".join(_number(values[place], 2) for place in places)
             lines.append(
                 Line(name=arm, cells=[Cell(text=str(len(mine))), Cell(text=str(len(values))),
-                                      Cell(text=" / ".join(_number(q, 2) for q in quartiles) or "–")])
+                                      Cell(text=told or "–")])
             )  # fmt: skip
     heads = ["Arm", "Participants", "With a threshold", "Lower quartile / median / upper quartile"]
     return Grid(caption="Confidence from which on people follow", heads=heads, rows=lines)
 
 
 def _plots(
-    folder: Path, design: Design, found: Mapping[str, Any], trials: Sequence[Row], rows: Sequence[Row]
+    folder: Path,
+    design: Design,
+    found: Mapping[str, Any],
+    trials: Sequence[Row],
+    rows: Sequence[Row],
 ) -> dict[str, list[dict[str, Any]]]:
     palette = figures.colours(design.arm_names)
     made: dict[str, list[dict[str, Any]]] = {}

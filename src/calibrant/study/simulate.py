@@ -12,16 +12,22 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 
-from calibrant.errors import CalibrantError
-from calibrant.study.folder import Study
+from calibrant.errors import CalibrantError, InvalidData, UnknownName
+from calibrant.runs import write_parquet
+from calibrant.study.data import tables
+from calibrant.study.folder import Study, simulated_copy
 from calibrant.study.items import Item
 from calibrant.study.messages import Messages
-from calibrant.study.policies import Mind, Person, Seen
+from calibrant.study.policies import POLICIES, Mind, Person, Seen, crowd
+from calibrant.study.server import running
+from calibrant.study.summaries import counting
+from calibrant.study.thresholds import thresholds
 from calibrant.study.views import WORD_EDGES
 
 _HIDDEN = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)"')
@@ -227,3 +233,57 @@ def truth_rows(study: Study, people: Sequence[Person]) -> list[dict[str, Any]]:
         number = int(participant.external["PROLIFIC_PID"].removeprefix("sim-"))
         found.append({"participant": participant.id, **asdict(people[number])})
     return found
+
+
+def simulate(
+    study: Study,
+    folder: Path,
+    n: int,
+    policies: Sequence[str] = POLICIES,
+    *,
+    leaving: float = 0.0,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Make a simulated copy of a study, serve it, and send n people through it.
+
+    Who they are goes to truth.parquet beside its store, for comparison with what is recovered.
+
+    Raises
+    ------
+    InvalidData
+        When the folder is not empty.
+    UnknownName
+        When there is no such policy.
+    """
+    for policy in policies:
+        if policy not in (*POLICIES, "deaf"):
+            raise UnknownName("policy", policy, (*POLICIES, "deaf"))
+    if folder.exists() and any(folder.iterdir()):
+        raise InvalidData(f"{folder} exists and is not empty: name another, or delete it")
+    copy, people = simulated_copy(study, folder), crowd(n, seed, policies, leaving)
+    start = time.perf_counter()
+    with running(copy) as url:
+        load = asyncio.run(visit(copy, people, url, seed=seed))
+    truth = truth_rows(copy, people)
+    write_parquet(folder / "truth.parquet", truth)
+    return {
+        "folder": str(folder),
+        "finished": load.finished,
+        "requests": len(load.seconds),
+        "seconds": round(time.perf_counter() - start, 1),
+        "failed": len(load.failed),
+        "first_failure": next(iter(load.failed), ""),
+        **recovered(copy, truth),
+    }
+
+
+def recovered(study: Study, truth: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """How many of the known thresholds the analysis finds within 5 points."""
+    known = {
+        row["participant"]: int(row["policy"][-2:]) / 100
+        for row in truth
+        if row["policy"].startswith("threshold")
+    }
+    found = thresholds(counting(*tables(study)))
+    both = [abs(found[name].value - value) for name, value in known.items() if name in found]
+    return {"thresholds": len(both), "thresholds_near": sum(error <= 0.05 for error in both)}

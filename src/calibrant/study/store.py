@@ -377,4 +377,3 @@ def _participant(row: Any) -> Participant:
         external=json.loads(row.external),
         started=row.started,
     )
-

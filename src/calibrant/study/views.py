@@ -79,9 +79,7 @@ class Views:
 
     def withdrawn(self, m: Messages) -> str:
         """After a withdrawal."""
-        return self._page(
-            "notice.html", m, title=m("withdraw.gone_title"), text=m("withdraw.gone")
-        )
+        return self._page("notice.html", m, title=m("withdraw.gone_title"), text=m("withdraw.gone"))
 
     def step(
         self, session: Session, person: Participant, token: str, link: str, problem: str = ""
@@ -130,7 +128,8 @@ class Views:
             "word": None if confidence is None else f"words.w{word(confidence)}",
             "seconds_left": max(0, round(design.min_seconds - elapsed, 1)),
             # 0 says that there is no limit, so one that is reached is a moment
-            "limit_left": max(0.1, round(design.max_seconds - elapsed, 1)) * bool(design.max_seconds),
+            "limit_left": max(0.1, round(design.max_seconds - elapsed, 1))
+            * bool(design.max_seconds),
             "max_text": MAX_TEXT,
             "highlight": design.highlight,
             "ask_confidence": design.ask_confidence,
