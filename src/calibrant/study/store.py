@@ -116,10 +116,21 @@ class Store:
         # SQLite has one writer: threads wait here in line, not there with growing naps.
         is_sqlite = self.engine.dialect.name == "sqlite"
         self._line = threading.Lock() if is_sqlite else nullcontext()
+        try:
+            self._open(study, simulated)
+        except BaseException:
+            self.shut()
+            raise
+
+    def shut(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+    def _open(self, study: str, simulated: bool) -> None:
         with self._writing() as connection:
             _lock(connection, "migration")
             migrate(connection)
-            told = dict(connection.execute(sa.select(META.c.key, META.c.value)).tuples().all())
+            told = {row.key: row.value for row in connection.execute(sa.select(META))}
             if not told.get("study"):
                 told["study"] = study
                 for key, value in {"study": study, "simulated": str(int(simulated))}.items():
