@@ -108,7 +108,9 @@ def postgres() -> Iterator[str]:
     def call(*words: str) -> None:
         subprocess.run(words, check=True, capture_output=True, cwd=folder, **user)
 
-    call(str(programs / "initdb"), "-D", str(data), "-A", "trust", "-U", "study", "-N", "-E", "UTF8")
+    call(
+        str(programs / "initdb"), "-D", str(data), "-A", "trust", "-U", "study", "-N", "-E", "UTF8"
+    )
     options = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off"
     control = (str(programs / "pg_ctl"), "-D", str(data), "-w", "-l", str(folder / "log"))
     call(*control, "-o", options, "start")

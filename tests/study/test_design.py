@@ -162,7 +162,7 @@ def test_a_study_of_a_table(tmp_path: Path) -> None:
     with pytest.raises(InvalidData, match="no column 'tuned'"):
         of_table(path, ["tuned"])
     path.write_text("question,target,prediction,sure\nOne?,a,a,1.4\n")
-    with pytest.raises(InvalidData, match="row 1: confidence '1.4'"):
+    with pytest.raises(InvalidData, match=r"row 1: confidence '1\.4'"):
         of_table(path, ["sure"])
 
 

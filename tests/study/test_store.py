@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from calibrant.errors import InvalidData, MissingExtra, Mismatch
+from calibrant.errors import InvalidData, Mismatch, MissingExtra
 from calibrant.study.folder import token_hash
 from calibrant.study.plan import cell_of, n_cells
 from calibrant.study.store import VERSION, Store
@@ -194,5 +194,3 @@ def test_without_the_extra_the_install_line_is_given() -> None:
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "pip install 'calibrant[study]'" in found.stderr
     assert MissingExtra("a study", "study").args[0].endswith("pip install 'calibrant[study]'.")
-
-

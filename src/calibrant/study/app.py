@@ -67,9 +67,10 @@ async def form_of(request: Request) -> dict[str, str]:
     """The fields of a form; the last of several with one name. Malformed ones are left out."""
     body = await request.body()
     try:
-        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=40))
+        found = dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=40))
     except ValueError:
         return {}
+    return {name: value.replace("\x00", "") for name, value in found.items()}  # no database has it
 
 
 class Participants:

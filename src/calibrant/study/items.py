@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ class Item:
         return not self.choices and self.model_correct and self.is_right(response)
 
 
+@lru_cache(100_000)
 def plain(text: str) -> str:
     """Case, punctuation and spaces aside."""
     return _WORDS.sub(" ", text.casefold()).strip(" .")

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -60,7 +61,6 @@ class Mind:
     generator: np.random.Generator
     right: int = 0
     known: int = 0
-    options: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def answer(self, item: Item, seen: Seen, progress: float) -> tuple[str, float]:
         """The response to an item and how sure they are of it, in [0, 1]."""
@@ -118,8 +118,13 @@ class Mind:
 
 def difficulty(item: Item) -> float:
     """Log-odds of not knowing an item; what is hard for the model is a little harder for people."""
-    draw = np.random.default_rng(zlib.crc32(item.text.encode()))
-    return float(draw.normal(0.4 if not item.model_correct else -0.2, 0.9))
+    return _difficulty(item.text, item.model_correct)
+
+
+@lru_cache(100_000)
+def _difficulty(text: str, model_correct: bool) -> float:
+    draw = np.random.default_rng(zlib.crc32(text.encode()))
+    return float(draw.normal(-0.2 if model_correct else 0.4, 0.9))
 
 
 def crowd(

@@ -38,7 +38,7 @@ class Threshold:
     high: float
     """97.5 % quantile."""
     evidence: float
-    """Log Bayes factor for a threshold over the same agreement at all confidences."""
+    """Log Bayes factor for a threshold over none: one share of agreement throughout."""
 
 
 def threshold(
@@ -60,7 +60,7 @@ def threshold(
     if not confidence.size:
         raise InvalidData("no answers with a confidence: there is no threshold to find")
     values, place = np.unique(confidence, return_inverse=True)
-    log, whole = np.zeros(values.size + 1), np.zeros(1)
+    log, same = np.zeros(values.size + 1), np.zeros(1)
     above_n, above_k = np.zeros(values.size + 1), np.zeros(values.size + 1)
     for verdict, prior in enumerate(BELOW):
         here = right == verdict
@@ -69,7 +69,7 @@ def threshold(
         below_n, below_k = np.r_[0, n.cumsum()], np.r_[0, k.cumsum()]
         above_n, above_k = above_n + n.sum() - below_n, above_k + k.sum() - below_k
         log += _marginal(below_k, below_n, prior)
-        whole += _marginal(k.sum(), n.sum(), SAME)
+        same += _marginal(k.sum(), n.sum(), SAME)
     log += _marginal(above_k, above_n, ABOVE)
     edges = np.r_[0.0, values, 1.0]  # between neighbouring values all thresholds are alike
     with np.errstate(divide="ignore"):
@@ -77,7 +77,8 @@ def threshold(
     weight = np.exp(log - log.max())
     cumulated = np.r_[0, np.cumsum(weight / weight.sum())]
     low, middle, high = np.interp([0.025, 0.5, 0.975], cumulated, edges)
-    evidence = log.max() + np.log(weight.sum()) - whole[0]
+    always = _marginal(agrees.sum(), float(agrees.size), ABOVE)
+    evidence = log.max() + np.log(weight.sum()) - np.logaddexp(same[0], always) + np.log(2)
     return Threshold(value=float(middle), low=float(low), high=float(high),
                      evidence=float(evidence))  # fmt: skip
 

@@ -11,7 +11,7 @@ from calibrant.study.data import Row, participant_row, trial_rows
 from calibrant.study.design import Design
 from calibrant.study.flow import Session, Step, shown_confidence, shows_prediction
 from calibrant.study.items import Item
-from calibrant.study.plan import plan
+from calibrant.study.plan import Plan, plan
 from calibrant.study.policies import Mind, Person, Seen
 from calibrant.study.store import Event, Participant
 
@@ -31,7 +31,7 @@ def virtual(
         given = plan(design, items, slot)
         someone = person(given.arms[0], slot)
         generator = np.random.default_rng([seed, 9, slot])
-        session = Session(design, items, given, _events(design, items, slot, someone, generator))
+        session = Session(design, items, given, _events(design, items, given, someone, generator))
         people = Participant(
             id=f"v{slot:05d}", slot=slot, holds=slot, language="en", external={}, started=0.0
         )
@@ -44,7 +44,7 @@ def virtual(
 def _events(
     design: Design,
     items: Sequence[Item],
-    slot: int,
+    given: Plan,
     person: Person,
     generator: np.random.Generator,
 ) -> list[Event]:
@@ -58,7 +58,7 @@ def _events(
         client_time=None,
     )
     events = [passed]
-    session = Session(design, items, plan(design, items, slot), events)
+    session = Session(design, items, given, events)
     for step in session.steps():
         if step.is_question:
             data = _answer(mind, session, step, step.number / design.n_questions)
