@@ -282,8 +282,8 @@ def test_what_browsers_are_told(served: Callable[..., Any]) -> None:
     made, client = served()
     walker = Walker(client)
     page = walker.until(lambda step: step == "trial-0")
-    for reply in (client.get("/"), client.get(walker.path), client.get("/nowhere"),
-                  client.get("/admin"), walker.send({}), client.post(walker.path, json={})):  # fmt: skip
+    replies = [client.get(path) for path in ("/", walker.path, "/nowhere", "/admin")]
+    for reply in (*replies, walker.send({}), client.post(walker.path, json={})):
         head = reply.headers
         assert "frame-ancestors 'none'" in head["content-security-policy"]
         assert "unsafe" not in head["content-security-policy"]

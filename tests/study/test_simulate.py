@@ -62,9 +62,8 @@ def test_export_and_report_of_a_simulated_study(
     )  # fmt: skip
     page = (out / "report" / "report.html").read_text("utf-8")
     assert "<script>alert" not in page and "&lt;script&gt;alert" in page
-    assert "simulated participants" in page and '="http' not in page.replace(
-        "http://www.w3.org", ""
-    )
+    assert "simulated participants" in page
+    assert '="http' not in page.replace("http://www.w3.org", "")
     assert analysed["exclusions"] == {"did not finish": 24 - found["finished"]}
     assert analysed["own_confidence"] and analysed["n"]["kept"] == found["finished"]
     assert json.loads((out / "report" / "analysis.json").read_text())["n"] == analysed["n"]
