@@ -24,19 +24,18 @@ def colours(arms: Sequence[str]) -> dict[str, str]:
     return found | {arms[-1]: LEAD}
 
 
-def _axes(size: tuple[float, float], n: int = 1) -> tuple[Figure, Any]:
+def _axes(size: tuple[float, float]) -> tuple[Figure, Any]:
     figure = Figure(figsize=size, layout="constrained")
-    axes = figure.subplots(1, n, sharey=True, squeeze=False)[0]
-    for each in axes:
-        each.grid(color=GRID, lw=0.6)
-        each.set_axisbelow(True)
+    axes = figure.subplots()
+    axes.grid(color=GRID, lw=0.6)
+    axes.set_axisbelow(True)
     return figure, axes
 
 
 def agreement(trials: Sequence[Row], arm: str, colour: str, n_resamples: int = 100) -> Figure:
     """Share of agreement by confidence: dots in bins, and a logistic curve with its band."""
     with matplotlib.rc_context(dict(STYLE)):
-        figure, (axes,) = _axes((4.1, 3.4))
+        figure, axes = _axes((4.1, 3.4))
         x = np.array([row["confidence"] for row in trials], dtype=float)
         y = np.array([row["agrees"] for row in trials], dtype=int)
         people = np.unique([row["participant"] for row in trials], return_inverse=True)[1]
@@ -77,7 +76,7 @@ def _logistic(x: Any, y: Any, grid: Any, weight: Any) -> Any:
 def densities(trials: Sequence[Row], arm: str) -> Figure:
     """Where confidence lay when people agreed and when they did not."""
     with matplotlib.rc_context(dict(STYLE)):
-        figure, (axes,) = _axes((4.1, 2.9))
+        figure, axes = _axes((4.1, 2.9))
         grid = np.linspace(0, 1, 201)
         for agrees, colour, name in ((True, RIGHT, "agreed"), (False, WRONG, "disagreed")):
             x = np.array([row["confidence"] for row in trials if row["agrees"] is agrees])
@@ -94,23 +93,19 @@ def densities(trials: Sequence[Row], arm: str) -> Figure:
     return figure
 
 
-def means(
-    arms: Mapping[str, Row], measures: Mapping[str, str], palette: Mapping[str, str]
-) -> Figure:
-    """A panel a measure: the mean of each arm with its interval."""
+def means(cells: Mapping[str, Row], title: str, palette: Mapping[str, str]) -> Figure:
+    """A measure's mean of each arm with its interval."""
     with matplotlib.rc_context(dict(STYLE)):
-        names = list(arms)
-        figure, panels = _axes((3.0 * len(measures) + 0.8, 0.55 * len(names) + 1.3), len(measures))
-        for axes, (measure, title) in zip(panels, measures.items()):
-            for place, arm in enumerate(names):
-                if (cell := arms[arm].get(measure)) is None:
-                    continue
-                if cell["low"] is not None:
-                    axes.hlines(place, cell["low"], cell["high"], color=palette[arm], lw=2.5)
-                axes.scatter(cell["value"], place, s=46, color=palette[arm], zorder=3)
-            axes.set_title(title)
-            axes.set_yticks(range(len(names)), names)
-        panels[0].set_ylim(len(names) - 0.5, -0.5)
+        figure, axes = _axes((4.1, 0.45 * len(palette) + 1.0))
+        names = [arm for arm in palette if arm in cells]
+        for place, arm in enumerate(names):
+            cell = cells[arm]
+            if cell["low"] is not None:
+                axes.hlines(place, cell["low"], cell["high"], color=palette[arm], lw=2.5)
+            axes.scatter(cell["value"], place, s=46, color=palette[arm], zorder=3)
+        axes.set_title(title)
+        axes.set_yticks(range(len(names)), names)
+        axes.set_ylim(len(names) - 0.5, -0.5)
     return figure
 
 
@@ -119,7 +114,7 @@ def slopes(summaries: Sequence[Row], palette: Mapping[str, str]) -> Figure:
     with matplotlib.rc_context(dict(STYLE)):
         known = [row for row in summaries if row["slope"] is not None]
         names = [arm for arm in palette if any(row["arm"] == arm for row in known)]
-        figure, (axes,) = _axes((5.6, 0.7 * max(1, len(names)) + 1.1))
+        figure, axes = _axes((5.6, 0.7 * max(1, len(names)) + 1.1))
         generator = np.random.default_rng(0)
         axes.axvline(0, color=QUIET, lw=1)
         for place, arm in enumerate(names):
@@ -136,7 +131,7 @@ def slopes(summaries: Sequence[Row], palette: Mapping[str, str]) -> Figure:
 def ability(found: Mapping[str, Any], palette: Mapping[str, str]) -> Figure:
     """Accuracy by group of ability, a line an arm."""
     with matplotlib.rc_context(dict(STYLE)):
-        figure, (axes,) = _axes((5.2, 3.5))
+        figure, axes = _axes((5.2, 3.5))
         for number, (arm, colour) in enumerate(palette.items()):
             cells = [cell for cell in found["groups"] if cell["arm"] == arm]
             if not cells:
@@ -155,7 +150,7 @@ def ability(found: Mapping[str, Any], palette: Mapping[str, str]) -> Figure:
 def times(trials: Sequence[Row], palette: Mapping[str, str]) -> Figure:
     """Response times of each arm, on a logarithmic scale."""
     with matplotlib.rc_context(dict(STYLE)):
-        figure, (axes,) = _axes((5.6, 0.55 * len(palette) + 1.2))
+        figure, axes = _axes((5.6, 0.55 * len(palette) + 1.2))
         groups = {a: [max(r["seconds"], 0.01) for r in trials if r["arm"] == a] for a in palette}
         groups = {arm: values for arm, values in groups.items() if values}
         drawn = axes.boxplot(
@@ -167,8 +162,11 @@ def times(trials: Sequence[Row], palette: Mapping[str, str]) -> Figure:
         axes.set_yticks(range(1, len(groups) + 1), list(groups))
         axes.invert_yaxis()
         axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        axes.xaxis.set_minor_formatter(lambda value, _: "")
+        low, high = axes.get_xlim()
+        ticks = [k * 10.0**e for e in range(-2, 5) for k in (1, 2, 5)]
+        ticks = [tick for tick in ticks if low <= tick <= high]
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.set_xticks([], minor=True)
         axes.set_xlabel("Seconds from showing to answer (whiskers: 1.5 times the box)")
     return figure
 
@@ -176,7 +174,7 @@ def times(trials: Sequence[Row], palette: Mapping[str, str]) -> Figure:
 def own_confidence(trials: Sequence[Row], palette: Mapping[str, str]) -> Figure:
     """Accuracy of people's final answers by their own confidence."""
     with matplotlib.rc_context(dict(STYLE)):
-        figure, (axes,) = _axes((4.4, 4.2))
+        figure, axes = _axes((4.4, 4.2))
         axes.plot([0, 1], [0, 1], color=QUIET, lw=1, ls=(0, (4, 3)))
         for arm, colour in palette.items():
             mine = [r for r in trials if r["arm"] == arm and r["own_confidence"] is not None]

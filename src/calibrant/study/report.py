@@ -10,7 +10,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from calibrant.reporting.figures import save
-from calibrant.reporting.grids import Cell, Grid, Line
+from calibrant.reporting.grids import Cell, Grid, Line, Notes
 from calibrant.reporting.html import TEMPLATES as SHARED
 from calibrant.runs import write_json
 from calibrant.study import figures
@@ -79,7 +79,7 @@ def write_report(
         interactions=_interactions(found),
         definitions=MEASURES,
         forms=[(arm.name, FORMS[arm.form], arm.confidence) for arm in design.arms],
-        settings=settings_of(design),
+        settings={k: v if v != "" else "–" for k, v in settings_of(design).items()},
     )
     (folder / "report.html").write_text(page, "utf-8")
     return found
@@ -102,8 +102,8 @@ def _number(value: float | None, digits: int = 3, sign: bool = False) -> str:
     return f"{value:{'+' if sign else ''}.{digits}f}".replace("-", "−")
 
 
-def _p(value: float | None) -> str:
-    return "–" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
+def _p(value: float | None, equals: str = "") -> str:
+    return "–" if value is None else "< 0.001" if value < 0.001 else f"{equals}{value:.3f}"
 
 
 def _summary(design: Design, found: Mapping[str, Any]) -> list[str]:
@@ -118,7 +118,7 @@ def _summary(design: Design, found: Mapping[str, Any]) -> list[str]:
             way = "higher" if row["estimate"] > 0 else "lower"
             told.append(
                 f"{SHORT[row['measure']]} is {way} with {row['arm']} than with {row['than']}, by"
-                f" {_number(abs(row['estimate']))} (p = {_p(row['p_holm'])} after Holm)."
+                f" {_number(abs(row['estimate']))} (p {_p(row['p_holm'], '= ')} after Holm)."
             )
     if len(told) == 1:
         told.append("No planned contrast differs from zero after Holm's correction.")
@@ -156,13 +156,14 @@ def _primary(found: Mapping[str, Any]) -> Grid:
 
 
 def _arms(found: Mapping[str, Any]) -> Grid:
+    notes = Notes()
     measures = [m for m in SHORT if any(arm[m] is not None for arm in found["arms"].values())]
     lines = [
         Line(
             name=name,
             below=f"{arm['participants']} participants",
             cells=[
-                Cell(text="–", reason="it shows nothing that this could be computed from")
+                notes.nothing("the arm shows nothing that this could be computed from")
                 if arm[m] is None
                 else Cell(text=_number(arm[m]["value"]), below=(_span(arm[m]),))
                 for m in measures
@@ -171,9 +172,8 @@ def _arms(found: Mapping[str, Any]) -> Grid:
         for name, arm in found["arms"].items()
     ]
     heads = ["Arm", *(SHORT[m] for m in measures)]
-    return Grid(
-        caption="Means over participants, 95 % bootstrap intervals", heads=heads, rows=lines
-    )
+    caption = "Means over participants, 95 % bootstrap intervals"
+    return Grid(caption=caption, heads=heads, rows=lines, notes=notes.told)
 
 
 def _mixed(name: str, part: Mapping[str, Any]) -> Grid:
@@ -271,13 +271,11 @@ def _plots(
                 f"Agreement by confidence, {arm}")  # fmt: skip
             add("densities", f"densities-{arm}", figures.densities(told, arm),
                 f"Confidence where people agreed and disagreed, {arm}")  # fmt: skip
-    arms = found["arms"]
-    shown = {a: row for a, row in arms.items() if row["sensible"] is not None}
-    add("accuracy", "accuracy", figures.means(arms, {"accuracy": "Accuracy"}, palette),
-        "Accuracy of the person's answers by arm")  # fmt: skip
-    if shown:
-        names = {m: SHORT[m] for m in ("sensible", "over_reliance", "under_reliance")}
-        add("reliance", "reliance", figures.means(shown, names, palette), "Reliance by arm")
+    for measure in ("accuracy", "sensible", "over_reliance", "under_reliance"):
+        arms = {name: arm[measure] for name, arm in found["arms"].items() if arm[measure]}
+        if arms:
+            figure = figures.means(arms, SHORT[measure], palette)
+            add("arms", f"arms-{measure}", figure, f"{SHORT[measure]} by arm")
     if any(row["slope"] is not None for row in rows):
         add("slopes", "slopes", figures.slopes(rows, palette), "Reliance slopes of participants")
     if found["ability"]["groups"]:
