@@ -56,6 +56,7 @@ def read_archive(path: Path) -> list[Graded]:
             choices=options,
             targets=(options[row["answer_index"]],),
             group=content_hash("text", key),
+            subject=row["category"],
             category=row["category"],
         )
         pred = row["pred"] or ""
@@ -114,7 +115,7 @@ class Cell:
 class Work:
     """Archives, cached embeddings and cells in one folder."""
 
-    def __init__(self, archives: Path, out: Path) -> None:
+    def __init__(self, archives: Path, out: Path, models: Collection[str] = ()) -> None:
         self.out = out
         self.items = {path.stem: read_archive(path) for path in sorted(archives.glob("*.zip"))}
         if not self.items:
@@ -123,13 +124,9 @@ class Work:
         self.items = {
             name: [i for i in v if i.question.group in shared] for name, v in self.items.items()
         }
+        self.models = [name for name in self.items if not models or name in models]
         self.splits = {name: split(items) for name, items in self.items.items()}
         self.vectors: dict[tuple[str, str], np.ndarray] = {}
-
-    @property
-    def models(self) -> list[str]:
-        """Names of the archives."""
-        return list(self.items)
 
     def embedded(self, model: str, name: str) -> np.ndarray:
         """Embeddings (N, D) of a split, computed once."""
@@ -233,7 +230,7 @@ def leave_one_out_cells(work: Work) -> None:
     for model in work.models:
         others: Splits = {}
         for name, size in (("train", N_JOINT), ("validation", 500), ("calibration", 500)):
-            every = [i for m in work.models if m != model for i in work.splits[m][name]]
+            every = [i for m in work.items if m != model for i in work.splits[m][name]]
             every.sort(key=lambda i: content_hash("joint", i.answer.id))
             others[name] = every[:size]
         judged = {**work.splits[model], "calibration": others["calibration"]}
@@ -299,12 +296,14 @@ def main() -> None:
     parser.add_argument("archives", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--cells", default="", help=f"parted by commas: {', '.join(CELLS)}")
+    parser.add_argument("--models", default="", help="only these models' answers are judged")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     wanted = [name for name in arguments.cells.split(",") if name]
     if wanted:
-        work = Work(arguments.archives, arguments.out)
+        models = [name for name in arguments.models.split(",") if name]
+        work = Work(arguments.archives, arguments.out, models)
         for name in wanted:
             CELLS[name](work)
     rows = list(measured(arguments.out))
