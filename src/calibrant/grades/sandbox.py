@@ -2,8 +2,8 @@
 
 Inside there is a Python with its libraries, read-only, an empty /tmp of a few megabytes, no
 network, no other process, no environment, and no user with rights. Processor time, wall time,
-memory, processes, files and output are limited. A program that sets out to forge a pass from within the
-interpreter that runs its tests could do so; one that only ends early does not pass.
+memory, processes, files and output are limited. A program that sets out to forge a pass from within
+the interpreter that runs its tests could do so; one that only ends early does not pass.
 """
 
 from __future__ import annotations
