@@ -35,16 +35,11 @@ def test_equality_and_three_states() -> None:
 
 
 def test_what_takes_forever_is_left_ungraded_and_the_rest_is_not() -> None:
-    bomb = "$" + "^".join(["9"] * 7) + "$"
-    items = [item("1", "1"), item(bomb, "5"), item("2", "2"), item(bomb, "7"), item("3", "4")]
-    grades = grade(items, grader_called("math", ["timeout_s=2"]))
-    assert [g.verdict for g in grades[::2]] == [
-        Verdict.CORRECT,
-        Verdict.CORRECT,
-        Verdict.INCORRECT,
-    ]
-    for one in grades[1::2]:  # some versions of sympy see through it
-        assert one.verdict is not Verdict.CORRECT
+    items = [item("1", "1"), item("$(10^8)!$", "5"), item("2", "2"), item("3", "4")]
+    grades = grade(items, grader_called("math", ["timeout_s=1.5"]))
+    verdicts = [g.verdict.value for g in grades]
+    assert verdicts == ["correct", "ungraded", "correct", "incorrect"]
+    assert grades[1].reason == "comparing took longer than 1.5 s"
 
 
 def test_a_process_that_hangs_or_dies() -> None:
