@@ -33,7 +33,7 @@ from calibrant.parallel import side_by_side
 from calibrant.questions.mixture import equal_quota
 from calibrant.questions.source import load_questions
 from calibrant.questions.splits import by_split, split_of, subset_of
-from calibrant.records import Answered, Confidence, Graded, Question
+from calibrant.records import Answered, Confidence, Graded, Question, content_hash
 from calibrant.reporting.html import write_report
 from calibrant.runs import Run, write_json
 from calibrant.settings import settings_of
@@ -161,6 +161,18 @@ def grade_stage(run: Run, grader: str | Grader = "exact") -> Mapping[str, int]:
     name = grader if isinstance(grader, str) else use.label
     run.note(grader=name, grader_settings=settings_of(use), verdicts=dict(counts))
     return counts
+
+
+def sample_to_grade(run: Run, n: int, seed: int = 0) -> list[Answered]:
+    """So many test answers, drawn by chance; a larger sample holds a smaller one."""
+    questions = {question.id: question for question in run.read("questions")}
+    split_seed = run.manifest["identity"]["seed"]
+    items = [
+        Answered(question=questions[a.question_id], answer=a)
+        for a in run.read("answers")
+        if split_of(questions[a.question_id], split_seed) == "test"
+    ]
+    return sorted(items, key=lambda item: content_hash("by hand", seed, item.answer.id))[:n]
 
 
 def fit_stage(

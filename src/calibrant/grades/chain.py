@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
+from calibrant import registry
 from calibrant.errors import InvalidData
-from calibrant.grades.grader import Grader, Note, Ruling, grader_called
+from calibrant.grades.grader import Grader, Note, Ruling
 from calibrant.records import Answered, Question, Verdict
-from calibrant.settings import settings_of
+from calibrant.settings import settings_of, with_settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ class Chain(Grader):
         """
         if not self.graders:
             raise InvalidData("a chain of no graders grades nothing")
-        usual = [grader_called(name) for name in self.graders]
+        usual: list[Grader] = [registry.get("grades", name)() for name in self.graders]
         has = [
             [text for text in self.settings if text.partition("=")[0] in settings_of(grader)]
             for grader in usual
@@ -48,7 +49,7 @@ class Chain(Grader):
                 f"none of {', '.join(self.graders)} has the setting {min(unknown)!r};"
                 f" they have {known or 'none'}"
             )
-        return tuple(map(grader_called, self.graders, has))
+        return tuple(map(with_settings, usual, has))
 
     def check(self) -> None:
         """Those of each link."""

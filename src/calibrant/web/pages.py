@@ -26,26 +26,29 @@ def environment(folder: Path) -> Environment:
     )
 
 
-def render(template: str, folder: Path, **context: Any) -> str:
+def render(template: str, folder: Path, *, forms: bool = False, **context: Any) -> str:
     """A self-contained page: every value is escaped, styles and scripts are inside it.
 
     Parameters
     ----------
     template
         Name of a template in `folder`; it extends the shared `layout.html`.
+    forms
+        Whether it may send forms to where it comes from.
     context
         What the template needs; a name that is missing is an error.
     """
     style, script = ((HERE / name).read_text("utf-8") for name in ("style.css", "page.js"))
-    context |= {"style": Markup(style), "script": Markup(script), "policy": policy(script)}
+    context |= {"style": Markup(style), "script": Markup(script), "policy": policy(script, forms)}
     return environment(folder).get_template(template).render(context)
 
 
-def policy(script: str) -> str:
+def policy(script: str, forms: bool = False) -> str:
     """The content security policy of a page: no requests, and no script but this one."""
+    to = "'self'" if forms else "'none'"
     return (
         "default-src 'none'; style-src 'unsafe-inline'; img-src data:;"
-        f" script-src {digest(script)}; base-uri 'none'; form-action 'none'"
+        f" script-src {digest(script)}; base-uri 'none'; form-action {to}"
     )
 
 
