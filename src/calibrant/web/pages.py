@@ -26,26 +26,26 @@ def environment(folder: Path) -> Environment:
     )
 
 
-def render(template: str, folder: Path, *, forms: bool = False, **context: Any) -> str:
+def render(template: str, folder: Path, *, sends: bool = False, **context: Any) -> str:
     """A self-contained page: every value is escaped, styles and scripts are inside it.
 
     Parameters
     ----------
     template
         Name of a template in `folder`; it extends the shared `layout.html`.
-    forms
+    sends
         Whether it may send forms to where it comes from.
     context
         What the template needs; a name that is missing is an error.
     """
     style, script = ((HERE / name).read_text("utf-8") for name in ("style.css", "page.js"))
-    context |= {"style": Markup(style), "script": Markup(script), "policy": policy(script, forms)}
+    context |= {"style": Markup(style), "script": Markup(script), "policy": policy(script, sends)}
     return environment(folder).get_template(template).render(context)
 
 
-def policy(script: str, forms: bool = False) -> str:
+def policy(script: str, sends: bool = False) -> str:
     """The content security policy of a page: no requests, and no script but this one."""
-    to = "'self'" if forms else "'none'"
+    to = "'self'" if sends else "'none'"
     return (
         "default-src 'none'; style-src 'unsafe-inline'; img-src data:;"
         f" script-src {digest(script)}; base-uri 'none'; form-action {to}"
