@@ -18,13 +18,20 @@ from calibrant.errors import InvalidData, Mismatch, MissingExtra
 
 try:
     import sqlalchemy as sa
-    from sqlalchemy.engine import Connection, Engine
+    from sqlalchemy.engine import Connection
 except ImportError as error:  # pragma: no cover - the message is tested without the extra
     raise MissingExtra("a study", "study") from error
 
+from calibrant.study.database import engine_of, lock
 from calibrant.study.schema import EVENTS, LOG, META, PARTICIPANTS, VERSION, migrate
 
 __all__ = ["VERSION", "Event", "Participant", "Store", "Turn"]
+
+
+MOST_KNOWN = 2000
+"""Participants whose events are kept in memory."""
+CLOSED_S = 1.0
+"""A server notices so late that another process closed the study."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,11 +118,13 @@ class Store:
     """
 
     def __init__(self, url: str, study: str, *, simulated: bool = False) -> None:
-        self.engine = _engine(url)
+        self.engine = engine_of(url)
         self._reading = self.engine.execution_options(reading=True)
         # SQLite has one writer: threads wait here in line, not there with growing naps.
         is_sqlite = self.engine.dialect.name == "sqlite"
         self._line = threading.Lock() if is_sqlite else nullcontext()
+        self._known: dict[str, list[Event]] = {}
+        self._closed: tuple[float, float | None] = (-CLOSED_S, None)
         try:
             self._open(study, simulated)
         except BaseException:
@@ -128,7 +137,7 @@ class Store:
 
     def _open(self, study: str, simulated: bool) -> None:
         with self._writing() as connection:
-            _lock(connection, "migration")
+            lock(connection, "migration")
             migrate(connection)
             told = {row.key: row.value for row in connection.execute(sa.select(META))}
             if not told.get("study"):
@@ -141,6 +150,20 @@ class Store:
                 " were changed, or the URL is that of another one"
             )
         self.simulated = told.get("simulated", str(int(simulated))) == "1"
+
+    def _events(self, connection: Connection, participant: str) -> list[Event]:
+        """Events are never changed, so those that were read before are not read again."""
+        known = self._known.get(participant, [])
+        newer = (
+            sa.select(EVENTS)
+            .where(EVENTS.c.participant == participant, EVENTS.c.seq >= len(known))
+            .order_by(EVENTS.c.seq)
+        )
+        found = [*known, *map(_event, connection.execute(newer))]
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        self._known[participant] = found
+        return list(found)
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
@@ -168,7 +191,7 @@ class Store:
         "" or why not ("taken", "full", "closed"), and whether one was added.
         """
         with self._writing() as connection:
-            _lock(connection, "participants")
+            lock(connection, "participants")
             if _meta(connection, "closed"):
                 return "closed", False
             known = sa.select(PARTICIPANTS.c.nonce).where(PARTICIPANTS.c.nonce == made["nonce"])
@@ -192,7 +215,7 @@ class Store:
         """The participant with this token and their events; None when there is none."""
         with self._reading.connect() as connection:
             found = connection.execute(_with_token(token_hash)).first()
-            return found and (_participant(found), _events(connection, found.id))
+            return found and (_participant(found), self._events(connection, found.id))
 
     @contextmanager
     def turn(self, token_hash: str) -> Iterator[Turn | None]:
@@ -202,7 +225,7 @@ class Store:
             if found is None:
                 yield None
                 return
-            yield Turn(connection, _participant(found), _events(connection, found.id))
+            yield Turn(connection, _participant(found), self._events(connection, found.id))
 
     def assign(self, turn: Turn, replace_after_hours: float = 0) -> int:
         """Give the lowest free place to the participant whose turn it is.
@@ -211,7 +234,7 @@ class Store:
         again (0: never); they themselves can go on as before.
         """
         connection = turn.connection
-        _lock(connection, "places")
+        lock(connection, "places")
         if replace_after_hours:
             _release(connection, time.time() - 3600 * replace_after_hours)
         held = sa.select(PARTICIPANTS.c.holds).where(PARTICIPANTS.c.holds.is_not(None))
@@ -234,6 +257,7 @@ class Store:
             connection.execute(sa.delete(EVENTS).where(EVENTS.c.participant == found.id))
             connection.execute(sa.delete(PARTICIPANTS).where(PARTICIPANTS.c.id == found.id))
             _log(connection, "withdrawal", "")
+            self._known.pop(found.id, None)
         if self.engine.dialect.name == "sqlite":  # not even in the journal
             with self._reading.connect() as connection:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -269,9 +293,12 @@ class Store:
     @property
     def closed(self) -> float | None:
         """When the study was closed; None while it is open."""
-        with self._reading.connect() as connection:
-            found = _meta(connection, "closed")
-        return float(found) if found else None
+        asked, known = self._closed
+        if known is None and time.monotonic() >= asked + CLOSED_S:
+            with self._reading.connect() as connection:
+                found = _meta(connection, "closed")
+            self._closed = (time.monotonic(), float(found) if found else None)
+        return self._closed[1]
 
     def close(self, who: str) -> None:
         """End the study: nobody can start or go on."""
@@ -279,6 +306,7 @@ class Store:
             if not _meta(connection, "closed"):
                 connection.execute(sa.insert(META).values(key="closed", value=str(time.time())))
                 _log(connection, "closed", who)
+        self._closed = (-CLOSED_S, None)
 
     def log(self, what: str, why: str) -> None:
         """Write something down that an administrator did."""
@@ -301,40 +329,6 @@ class Store:
                 " --unblind REASON shows them now and is logged"
             )
         self.log("unblinded", reason)
-
-
-def _engine(url: str) -> Engine:
-    try:
-        engine = sa.create_engine(url, pool_size=20, max_overflow=20)
-    except ModuleNotFoundError as error:
-        raise MissingExtra("PostgreSQL", "study") from error
-    except sa.exc.ArgumentError as error:
-        raise InvalidData(f"{url!r} is no address of a database: {error}") from error
-    if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", _prepare)
-        sa.event.listen(engine, "begin", _begin)
-    return engine
-
-
-def _prepare(connection: Any, _: Any) -> None:
-    connection.isolation_level = None  # transactions begin where we say
-    for pragma in (
-        "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON",
-        "busy_timeout=30000",
-    ):  # fmt: skip
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin(connection: Connection) -> None:
-    # A transaction that will write takes the lock before it reads: no turn is decided on old data.
-    reading = connection.get_execution_options().get("reading")
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
-
-
-def _lock(connection: Connection, what: str) -> None:
-    """Wait until no other transaction holds this lock (SQLite has one writer anyway)."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext(:what))"), {"what": what})
 
 
 def _meta(connection: Connection, key: str) -> str:
@@ -362,11 +356,6 @@ def _release(connection: Connection, before: float) -> None:
         .where(PARTICIPANTS.c.id.in_(silent), PARTICIPANTS.c.id.not_in(ended))
         .values(holds=None)
     )
-
-
-def _events(connection: Connection, participant: str) -> list[Event]:
-    chosen = sa.select(EVENTS).where(EVENTS.c.participant == participant).order_by(EVENTS.c.seq)
-    return [_event(row) for row in connection.execute(chosen)]
 
 
 def _event(row: Any) -> Event:
