@@ -10,7 +10,8 @@ CalibrantError
 ├── Mismatch              two things that do not belong together (a run and another model, ...)
 ├── MissingCapability     an estimator needs what the model cannot give
 ├── MissingExtra          an optional dependency is not installed
-└── ModelUnavailable      a model that cannot be loaded or reached
+├── ModelUnavailable      a model that cannot be loaded or reached
+└── DataUnavailable       questions that cannot be loaded or reached
 
 Messages say what was given, what exists and what to do next. The command line prints them as one
 line and exits with code 2.
@@ -78,3 +79,7 @@ class MissingExtra(CalibrantError):
 
 class ModelUnavailable(CalibrantError):
     """A model that cannot be loaded or reached."""
+
+
+class DataUnavailable(CalibrantError):
+    """Questions that cannot be loaded or reached."""

@@ -69,6 +69,8 @@ class Question:
     """Options of a multiple-choice question; empty when open-ended."""
     targets: tuple[str, ...] = ()
     """All accepted answers (for multiple choice: the right option's text)."""
+    tests: str = ""
+    """Python that is run after an answer that is a program, and raises when that is wrong."""
     answerable: bool = True
     """False when no answer is right; then there are no targets."""
     source: Source = Source(name="user")
@@ -87,7 +89,8 @@ class Question:
             raise InvalidData(f"unanswerable, but with targets: {self.text!r}")
         if not self.id:
             seen = (self.text, self.context, self.choices, self.targets, self.answerable)
-            object.__setattr__(self, "id", content_hash(*seen))
+            tests = (self.tests,) if self.tests else ()
+            object.__setattr__(self, "id", content_hash(*seen, *tests))
         if not self.group:
             object.__setattr__(self, "group", self.id)
 
