@@ -61,7 +61,7 @@ def test_bad_lines_are_named_or_counted(
         "n_read": 3,
         "left_out": {reason: {"n": 1, "first": f"{path}, line 2"}},
     }
-    assert "1 of 3 rows left out: 1 x" in str(malformed)
+    assert "1 left out of 3 rows read: 1 x" in str(malformed)
 
 
 def test_csv_cells(tmp_path: Path) -> None:

@@ -145,18 +145,17 @@ def _grades(found: Sequence[GivenAnswer], grader: str) -> list[Grade]:
             answer_id="", verdict=Verdict.UNGRADED, grader="given/1", reason="the file tells none"
         )
         return [item.grade or replace(untold, answer_id=item.answer.id) for item in found]
+    lost = Grade(answer_id="", verdict=Verdict.UNGRADED, grader="letter/1", reason=NO_LETTER)
     return [
-        replace(one, reason=NO_LETTER)
-        if one.verdict is Verdict.UNGRADED and _names_none(item)
-        else one
+        replace(lost, answer_id=item.answer.id) if _names_none(item) else one
         for item, one in zip(found, grade(found, grader or "exact"))
     ]
 
 
 def _names_none(item: GivenAnswer) -> bool:
-    return bool(set(item.question.choices) & set(item.question.targets)) and (
-        not item.answer.extracted
-    )
+    """Whether an answer names no option; where the file tells the letters, they count."""
+    has_target = set(item.question.choices) & set(item.question.targets)
+    return bool(has_target) and not item.answer.extracted
 
 
 def _wrong(one: Grade) -> Grade:

@@ -60,7 +60,7 @@ class Malformed:
 
     def __str__(self) -> str:
         told = (f"{n} x {reason} (first: {self.first[reason]})" for reason, n in self)
-        return f"{self.counts.total()} of {self.n_read} rows left out: {'; '.join(told)}"
+        return f"{self.counts.total()} left out of {self.n_read} rows read: {'; '.join(told)}"
 
     def __iter__(self) -> Iterator[tuple[str, int]]:
         return iter(self.counts.most_common())
@@ -235,7 +235,7 @@ def _json(path: Path, malformed: Malformed) -> Iterator[tuple[int, Row | None]]:
     """A list of objects, or an object that holds one such list; alone in an archive or not."""
     found = _whole(path, lambda: json.loads(_content(path)))
     if isinstance(found, dict):
-        lists = [value for value in found.values() if isinstance(value, list)]
+        lists = [v for v in found.values() if isinstance(v, list) and v and isinstance(v[0], dict)]
         found = lists[0] if len(lists) == 1 else None
     if not isinstance(found, list):
         raise DamagedFile(f"{path} holds no JSON list of objects")

@@ -12,7 +12,7 @@ from calibrant.tables import Reading, Row, as_list, as_texts
 
 FIELDS = (
     "question", "target", "targets", "choices", "context", "subject", "category", "group",
-    "answerable",
+    "answerable", "tests",
 )  # fmt: skip
 """Those that a question is made of."""
 FALSE = ("false", "0", "0.0", "no")
@@ -39,7 +39,8 @@ def question_of(row: Row, reading: Reading, *, source: Source, bars: bool) -> Qu
     answerable = str(reading.cell(row, "answerable")).lower() not in FALSE
     if len(choices) > len(LETTERS):
         raise InvalidData(f"more than {len(LETTERS)} choices")
-    if answerable and not targets:
+    tests = text_of(row, reading, "tests")
+    if answerable and not targets and not tests:
         raise InvalidData(f"{called(reading, 'target')} or 'targets' is missing or empty")
     if choices and not set(targets) & set(choices) and answerable:
         places = [LETTERS.find(target.strip("() ")) for target in targets if len(target) < 4]
@@ -51,6 +52,7 @@ def question_of(row: Row, reading: Reading, *, source: Source, bars: bool) -> Qu
         text=text,
         targets=targets if answerable else (),
         choices=choices,
+        tests=tests,
         answerable=answerable,
         source=source,
         context=context,
@@ -83,11 +85,12 @@ def _list(row: Row, reading: Reading, name: str, bars: bool) -> tuple[str, ...]:
 
 
 class Seen:
-    """Keys (16 hexadecimal digits) that came before, beyond a few megabytes kept on disk."""
+    """Keys (16 hexadecimal digits) that came before, beyond 64 megabytes kept on disk."""
 
     def __init__(self) -> None:
         self._db = sqlite3.connect("")
         self._db.execute("PRAGMA journal_mode = OFF")
+        self._db.execute("PRAGMA cache_size = -65536")  # KiB; at most, and on disk beyond
         self._db.execute("CREATE TABLE seen (key INTEGER PRIMARY KEY, value TEXT)")
 
     def first(self, key: str, value: str = "") -> str:
