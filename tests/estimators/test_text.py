@@ -21,6 +21,7 @@ from calibrant.estimators.tuned_encoder import FittedTunedEncoder, TunedEncoder
 from calibrant.metrics import auroc
 from calibrant.models.encoder import encoder_called
 from calibrant.models.model import Given
+from calibrant.models.scripted import ScriptedServer
 from calibrant.records import Answer, Grade, Graded, ModelName, Question, Verdict
 
 
@@ -181,3 +182,23 @@ def test_resumed_training_ends_the_same(
         how.fit(items, items, Given(), 0, folder=tmp_path)
     found = how.fit(items, items, Given(), 0, folder=tmp_path).score(items, Given()).values
     np.testing.assert_array_equal(found, expected)
+
+
+def test_an_endpoint_may_hold_the_encoder(tmp_path: Path) -> None:
+    """Whole texts are sent, in requests of some at once, and answers keep their order."""
+    seen: list[str] = []
+
+    def embed(text: str) -> list[float]:
+        seen.append(text)
+        return [float("yes" in text), float(len(text))]
+
+    train, test = telling(150, 0), telling(80, 1)
+    splits = {"train": train, "validation": [], "calibration": test}
+    with ScriptedServer({}, embed=embed) as server:
+        how = TextEmbedding(head="logistic", encoder="e", base_url=server.base_url)
+        calibrate(how.fit(train, test, Given(), 0), Platt(), splits, Given()).save(tmp_path)
+        assert len(server.bodies) == 3 + 2 + 2  # of 64 texts at most
+        found = load_calibrated(tmp_path, Given()).confidences(test, Given())
+    high = [c.value is not None and c.value > 0.5 for c in found]
+    assert high == ["yes" in item.answer.text for item in test]
+    assert seen[0].startswith("s.\nWhat is ")

@@ -28,6 +28,7 @@ from calibrant.estimators.vector_head import (
 )
 from calibrant.models.encoder import DEFAULT, Encoder, check_encoder, encoder_called
 from calibrant.models.model import Model
+from calibrant.models.remote import RemoteModel
 from calibrant.records import Answered, Graded, ModelName
 
 
@@ -39,7 +40,9 @@ class TextEmbedding(Estimator):
     head: Kind = "mlp"
     """The paper's MLP, or a logistic regression whose penalty the validation answers choose."""
     encoder: str = DEFAULT
-    """Name of an encoder, or its folder."""
+    """Name of an encoder, or its folder; with `base_url` the endpoint's name of it."""
+    base_url: str = ""
+    """Address of an OpenAI-compatible embeddings endpoint; empty for an encoder here."""
     tell_model: bool = False
     """Show the encoder which model answered; for graded answers of several models."""
     max_tokens: int = 192
@@ -73,12 +76,17 @@ class TextEmbedding(Estimator):
         """Fit the head on the embeddings."""
         kept, correct = graded_only(train)
         checked, checked_correct = graded_only(validation)
-        encoder = encoder_called(self.encoder)
+        encoder = self._opened()
         here, there = (self._embedded(items, encoder) for items in (kept, checked))
         head = self.fit_head(here, correct, there, checked_correct, seed)
         return FittedTextEmbedding(self, encoder.name, head)
 
-    def _embedded(self, items: Sequence[Answered], encoder: Encoder) -> Vectors:
+    def _opened(self) -> Encoder | RemoteModel:
+        if self.base_url:
+            return RemoteModel(self.encoder, base_url=self.base_url)
+        return encoder_called(self.encoder)
+
+    def _embedded(self, items: Sequence[Answered], encoder: Encoder | RemoteModel) -> Vectors:
         return embeddings(items, encoder, self.max_tokens, tell_model=self.tell_model)
 
     def fit_head(
@@ -106,10 +114,11 @@ class FittedTextEmbedding(FittedEstimator):
 
     def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
         """Log-odds of the head."""
-        encoder = encoder_called(self.estimator.encoder)
-        check_encoder(encoder, self.encoder)
         if not items:
             return Scores.whole([])
+        encoder = self.estimator._opened()
+        if isinstance(encoder, Encoder):
+            check_encoder(encoder, self.encoder)
         return Scores.whole(head_scores(self.estimator._embedded(items, encoder), self.head))
 
     def save(self, folder: Path) -> dict[str, Any]:
