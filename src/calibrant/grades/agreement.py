@@ -6,23 +6,31 @@ Shapes: N answers, R resamples.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calibrant.errors import NothingGraded
+from calibrant import registry
+from calibrant.answers.extract import extract
+from calibrant.errors import InvalidData, NothingGraded
+from calibrant.grades.grader import Grader, grade, grader_called
+from calibrant.grades.human import human_verdicts, verdict_of
 from calibrant.metrics import interval, resample
-from calibrant.records import Grade, Verdict
+from calibrant.records import Answer, Answered, Grade, ModelName, Question, Verdict
+from calibrant.runs import Run
+from calibrant.settings import settings_of
+from calibrant.tables import as_list, column, read_table
 
 Floats = NDArray[np.float64]
+TO_NUMBER = {Verdict.CORRECT: 1.0, Verdict.INCORRECT: 0.0, Verdict.UNGRADED: np.nan}
 MEASURES = ("agreement", "kappa", "human_accuracy", "graded_accuracy", "difference")
 
 
 def numbers(grades: Sequence[Grade]) -> Floats:
     """Verdicts as 1 and 0, NaN where ungraded, (N,)."""
-    values = {Verdict.CORRECT: 1.0, Verdict.INCORRECT: 0.0, Verdict.UNGRADED: np.nan}
-    return np.array([values[grade.verdict] for grade in grades], dtype=np.float64)
+    return np.array([TO_NUMBER[grade.verdict] for grade in grades], dtype=np.float64)
 
 
 def agreement(
@@ -127,3 +135,124 @@ def _cell(value: float, replicates: Floats) -> dict[str, float | None] | None:
         return None
     found = interval(value, replicates)
     return {"value": found.value, "low": found.low, "high": found.high}
+
+
+def human_graded(
+    source: str | Path, human: str = "", subset: str = ""
+) -> tuple[list[Answered], Floats, list[str]]:
+    """(items, people's verdicts (N,), what each is told apart by) of a run or a table.
+
+    Parameters
+    ----------
+    human
+        Of a table the column (default "correct"); for a run a file with answer_id and correct,
+        or nothing where the run was graded by hand.
+    subset
+        Of a table a column; in a run it is the subject.
+    """
+    if Path(source).is_dir():
+        run = Run(source)
+        answers = {answer.question_id: answer for answer in run.read("answers")}
+        known = human_verdicts(human or source)
+        items = [
+            Answered(question=q, answer=answers[q.id])
+            for q in run.read("questions")
+            if q.id in answers and answers[q.id].id in known
+        ]
+        verdicts = [TO_NUMBER[known[item.answer.id].verdict] for item in items]
+        return items, np.array(verdicts, dtype=np.float64), [i.question.subject for i in items]
+    rows = read_table(source)
+    for name in ("question", "answer"):
+        column(rows, name, source)
+    items = [_item(row, f"{source}, row {i}") for i, row in enumerate(rows, 1)]
+    said = [
+        verdict_of(v, f"{source}, row {i}")
+        for i, v in enumerate(column(rows, human or "correct", source), 1)
+    ]
+    told = [str(v) for v in column(rows, subset, source)] if subset else [""] * len(rows)
+    return items, np.array([TO_NUMBER[v] for v in said], dtype=np.float64), told
+
+
+def _item(row: dict[str, Any], where: str) -> Answered:
+    try:
+        question = Question(
+            text=str(row["question"] or ""),
+            context=str(row.get("context") or ""),
+            choices=as_list(row.get("choices")),
+            targets=as_list(row.get("targets", row.get("target"))),
+            tests=str(row.get("tests") or ""),
+        )
+    except InvalidData as error:
+        raise InvalidData(f"{where}: {error}") from error
+    text = str(row["answer"] or "")
+    answer = Answer(
+        question_id=question.id,
+        text=text,
+        extracted=extract(text, question),
+        model=ModelName(name=str(row.get("model") or "given")),
+    )
+    return Answered(question=question, answer=answer)
+
+
+def graders_called(names: Sequence[str], settings: Sequence[str] = ()) -> dict[str, Grader]:
+    """Graders and chains by name; each setting goes to all that have it.
+
+    Raises
+    ------
+    InvalidData
+        When none has a setting of that name.
+    """
+    known = {
+        name: {s for part in name.split("+") for s in settings_of(registry.get("grades", part)())}
+        for name in names
+    }
+    for text in settings:
+        if text.partition("=")[0] not in set().union(*known.values()):
+            raise InvalidData(f"none of {', '.join(names)} has the setting {text!r}")
+    return {
+        name: grader_called(name, [s for s in settings if s.partition("=")[0] in known[name]])
+        for name in names
+    }
+
+
+def agreements(
+    graders: dict[str, Grader],
+    items: Sequence[Answered],
+    human: Floats,
+    subset: Sequence[str],
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, dict[str, Any]]:
+    """What `agreement` tells of each grader on the same answers."""
+    group = [item.question.group for item in items]
+    return {
+        name: agreement(
+            numbers(grade(items, grader)), human, subset, group, n_resamples=n_resamples, seed=seed
+        )
+        for name, grader in graders.items()
+    }
+
+
+def lines(found: dict[str, dict[str, Any]]) -> str:
+    """Plain text: a block for each grader (name -> what `agreement` returns)."""
+    texts = []
+    for name, told in found.items():
+        texts.append(f"{name}: agreement, kappa, accuracy as graded minus by people, in per cent")
+        width = max(len(row["subset"]) for row in told["rows"])
+        for row in told["rows"]:
+            cells = [_words(row.get(m), 1 if m == "kappa" else 100) for m in MEASURES[:2]]
+            cells.append(_words(row.get("difference"), 100))
+            counts = f"n {row['n']}" + f", {row['n_ungraded']} ungraded" * bool(row["n_ungraded"])
+            texts.append(f"  {row['subset']:{width}}  {'  '.join(cells)}  ({counts})")
+        if mean := told.get("mean_difference"):
+            texts.append(f"  mean size of the difference over subsets: {_words(mean, 100)}")
+    return "\n".join(texts)
+
+
+def _words(cell: dict[str, float] | None, scale: float) -> str:
+    if cell is None:
+        return "-"
+    digits = 2 if scale == 1 else 1
+    low, high = (scale * (cell[end] or 0.0) for end in ("low", "high"))
+    return f"{scale * cell['value']:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
