@@ -25,8 +25,11 @@ from calibrant.estimators.calibrated import calibrate, subjects_of
 from calibrant.estimators.estimator import Estimator, silent
 from calibrant.estimators.forms import forms_of
 from calibrant.evaluation.evaluate import Settings, answered, evaluate
+from calibrant.evaluation.grader_error import corrected
 from calibrant.evaluation.table import Column, Floats, Table
+from calibrant.grades.agreement import TO_NUMBER
 from calibrant.grades.grader import Grader, grade, grader_called
+from calibrant.grades.human import STAGE, human_verdicts
 from calibrant.models.local import LocalModel
 from calibrant.models.model import Model, require
 from calibrant.parallel import side_by_side
@@ -312,10 +315,33 @@ def _formats(items: Sequence[Graded]) -> Any:
     return np.array([item.question.format for item in items], dtype=str)
 
 
-def evaluate_stage(run: Run, settings: Settings | None = None) -> dict[str, Any]:
-    """Write `metrics.json` and `report.html`; returns the metrics."""
+def evaluate_stage(
+    run: Run, settings: Settings | None = None, human: str | Path = ""
+) -> dict[str, Any]:
+    """Write `metrics.json` and `report.html`; returns the metrics.
+
+    Parameters
+    ----------
+    human
+        A table with answer_id and correct, or a run that was graded by hand: people's verdicts on
+        a random sample of the test answers. Empty: those in this run, if there are any.
+    """
+    settings = settings or Settings()
     table, items = run_table(run)
     found = evaluate(table, settings)
+    if human or (run.folder / STAGE).is_dir():
+        verdicts = human_verdicts(human or run.folder)
+        rulings = [verdicts.get(item.answer.id) for item in items]
+        told = [np.nan if r is None else TO_NUMBER[r.verdict] for r in rulings]
+        if np.isnan(told).all():
+            raise InvalidData(f"{human or run.folder} holds no person's verdict on a test answer")
+        found["grader_error"] = corrected(
+            table,
+            np.array(told, dtype=np.float64),
+            n_bins=settings.n_bins,
+            n_resamples=max(settings.n_resamples, 1),
+            seed=settings.seed,
+        )
     write_json(run.folder / "metrics.json", found)
     texts = [(i.question.text, i.answer.text, " | ".join(i.question.targets)) for i in items]
     made = {name: value for name, value in run.manifest.items() if name != "schema"}

@@ -18,7 +18,7 @@ from calibrant.errors import CalibrantError, UnknownName
 # Typer brings a click of its own; this is the root of its complaints about usage.
 USAGE_ERROR: Any = typer.BadParameter.__base__
 VERBS = (
-    "run", "answer", "grade", "grade-by-hand", "fit", "score", "recalibrate",
+    "run", "answer", "grade", "grade-by-hand", "agree", "fit", "score", "recalibrate",
     "evaluate", "report", "ask", "study", "list", "doctor",
 )  # fmt: skip
 

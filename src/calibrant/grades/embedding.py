@@ -25,7 +25,14 @@ class Embedding(Grader):
     """Cosine from which an answer is correct."""
 
     def rulings(self, items: Sequence[Answered], note: Note) -> list[Ruling]:
-        """All texts are embedded together; the reason tells the largest cosine."""
+        """The reason tells the largest cosine."""
+        return [
+            judge(cosine >= self.threshold, f"cosine {cosine:.3f}")
+            for cosine in self.cosines(items)
+        ]
+
+    def cosines(self, items: Sequence[Answered]) -> list[float]:
+        """Of each answer with the nearest of its targets; all texts are embedded together."""
         from calibrant.models.encoder import encoder_called
 
         texts: dict[str, int] = {}
@@ -36,5 +43,4 @@ class Embedding(Grader):
         said = [place(item, item.answer.extracted or item.answer.text) for item in items]
         targets = [[place(item, target) for target in item.question.targets] for item in items]
         vectors = encoder_called(self.encoder).embed(list(texts))
-        cosines = [float((vectors[t] @ vectors[s]).max()) for s, t in zip(said, targets)]
-        return [judge(cosine >= self.threshold, f"cosine {cosine:.3f}") for cosine in cosines]
+        return [float((vectors[t] @ vectors[s]).max()) for s, t in zip(said, targets)]

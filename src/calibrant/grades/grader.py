@@ -7,6 +7,7 @@ import unicodedata
 from abc import ABC
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
 from calibrant import registry
@@ -89,20 +90,31 @@ def judge(matches: bool, reason: str = "") -> Ruling:
     return Ruling(Verdict.CORRECT if matches else Verdict.INCORRECT, reason)
 
 
+_combining = unicodedata.combining
+_RULES = tuple(
+    (re.compile(pattern).sub, put)
+    for pattern, put in (
+        (r"(?<=\d),(?=\d{3}\b)", ""),
+        (r"(?<=[a-z])\.(?=[a-z]|\s|$)|['\u2019]", ""),
+        (r"(?<=\w)[-\u2013](?=\w)", " "),
+        (r"[^\w\s.:/%+-]", " "),
+        (r"\b(?:the|an|a)\b(?=\s+\S)", " "),
+    )
+)
+
+
+@lru_cache(maxsize=1 << 14)
 def normalise(text: str) -> str:
     """Case, accents, punctuation, articles and spaces set aside; digits and signs kept.
 
     "The U.S. dollar" -> "us dollar", "1,000" -> "1000", "-5" -> "-5",
     "forty-seven" -> "forty seven"
     """
-    text = "".join(
-        c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c)
-    )
-    text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)
-    text = re.sub(r"(?<=[a-z])\.(?=[a-z]|\s|$)|['\u2019]", "", text)
-    text = re.sub(r"(?<=\w)[-\u2013](?=\w)", " ", text)
-    text = re.sub(r"[^\w\s.:/%+-]", " ", text)
-    text = re.sub(r"\b(?:the|an|a)\b(?=\s+\S)", " ", text)
+    text = text.casefold()
+    if not text.isascii():
+        text = "".join(c for c in unicodedata.normalize("NFKD", text) if not _combining(c))
+    for substitute, put in _RULES:
+        text = substitute(put, text)
     return " ".join(text.split()).strip(" .:")
 
 

@@ -74,12 +74,23 @@ def human_verdicts(file: str | Path) -> Mapping[str, Ruling]:
     found: dict[str, Ruling] = {}
     ids, verdicts = column(rows, "answer_id", file), column(rows, "correct", file)
     for i, (name, value) in enumerate(zip(ids, verdicts), 1):
-        word = "" if value is None else str(value).strip().lower()
-        if word not in _WORDS:
-            raise InvalidData(f"{file}, row {i}: {value!r} is no verdict; write 1, 0 or nothing")
-        verdict = _WORDS[word]
+        verdict = verdict_of(value, f"{file}, row {i}")
         if found.setdefault(str(name), Ruling(verdict)).verdict is not verdict:
             raise InvalidData(f"{file}, row {i}: answer {name} has two verdicts")
         if verdict is Verdict.UNGRADED:
             found[str(name)] = Ruling(verdict, "no verdict in the file")
     return found
+
+
+def verdict_of(value: object, where: str) -> Verdict:
+    """A cell as a verdict; an empty one is UNGRADED.
+
+    Raises
+    ------
+    InvalidData
+        When it is none.
+    """
+    word = "" if value is None else str(value).strip().lower()
+    if word not in _WORDS:
+        raise InvalidData(f"{where}: {value!r} is no verdict; write 1, 0 or nothing")
+    return _WORDS[word]
