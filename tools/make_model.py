@@ -75,8 +75,8 @@ RECIPES = {
     "almanac-small-chat": replace(
         SMALL,
         styles=SENTENCES,
-        mixes=SMALL.mixes[1:],
-        million_tokens=8,
+        mixes=((0.0, SMALL.mixes[-1][1]),),
+        million_tokens=6,
         learning_rate=1e-3,
         base="almanac-small",
         sharpened=12_000,
