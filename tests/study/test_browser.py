@@ -237,7 +237,7 @@ def test_double_click_and_slow_network(page: Any, site: Any) -> None:
     fill(page, "trial")
     button = page.locator("main button[type=submit]")
     button.dblclick(no_wait_after=True)
-    page.wait_for_function("document.querySelector('input[name=step]')?.value === 'trial-1'")
+    page.wait_for_selector("input[name=step][value=trial-1]", state="attached")
     assert len(sent) == 1 and len(tables(made)[1]) == 1 and page.told == []
 
 
@@ -251,7 +251,7 @@ def test_least_time(page: Any, axe: str, site: Any) -> None:
     button.click(force=True)
     assert kind(page) == "trial" and tables(made)[1] == []
     check(page, axe)
-    page.wait_for_function("document.querySelector('button').ariaDisabled === 'false'")
+    page.wait_for_selector("main button[aria-disabled=false]")
     assert "You can answer now." in page.locator("[role=status]").inner_text()
     button.click()
     page.wait_for_selector("[data-step=feedback]")
