@@ -149,8 +149,8 @@ def test_rows_of_the_published_schema(tmp_path: Path, name: str) -> None:
         write_table(tmp_path / "x.jsonl", [unlabelled, row])
         assert len(load_questions(f"{name}:{tmp_path / 'x.jsonl'}", reading)) == len(found)
         assert dict(reading.malformed) == {"no label": 1}
-    write_table(tmp_path / "wrong.jsonl", [{"nothing": 1}])
-    with pytest.raises(InvalidData, match=f"row 1|line 1: not as {name} describes it"):
+    write_table(tmp_path / "wrong.jsonl", [{"answer": 1}])
+    with pytest.raises(InvalidData, match=f"line 1: not as {name} describes it"):
         load_questions(f"{name}:{tmp_path / 'wrong.jsonl'}")
 
 
