@@ -9,6 +9,7 @@ CalibrantError
 ├── DamagedFile           a file that is truncated, altered or not what its name says
 ├── Mismatch              two things that do not belong together (a run and another model, ...)
 ├── MissingCapability     an estimator needs what the model cannot give
+├── NoSandbox             programs of unknown content cannot be run safely here
 ├── MissingExtra          an optional dependency is not installed
 ├── ModelUnavailable      a model that cannot be loaded or reached
 └── DataUnavailable       questions that cannot be loaded or reached
@@ -63,6 +64,10 @@ class Mismatch(CalibrantError):
 
 class MissingCapability(CalibrantError):
     """An estimator needs what the model cannot give."""
+
+
+class NoSandbox(CalibrantError):
+    """Programs of unknown content cannot be run safely here."""
 
 
 class MissingExtra(CalibrantError):

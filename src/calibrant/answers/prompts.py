@@ -159,6 +159,11 @@ class Prompts:
         before, between, _ = self._frame
         return self._ids(before + text + between if self._is_chat else text)
 
+    def posed(self, text: str) -> list[int]:
+        """Token ids of a request of one turn, up to the reply."""
+        before, between, _ = self._frame
+        return self._ids(before + text + between)
+
     def alike(self, question: Question, one: str, other: str) -> list[int]:
         """Token ids that ask whether two answers to a question say the same."""
         lines = [content(question), f"First answer: {one}", f"Second answer: {other}", ALIKE]

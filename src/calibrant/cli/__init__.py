@@ -18,8 +18,8 @@ from calibrant.errors import CalibrantError, UnknownName
 # Typer brings a click of its own; this is the root of its complaints about usage.
 USAGE_ERROR: Any = typer.BadParameter.__base__
 VERBS = (
-    "run", "answer", "grade", "fit", "score", "recalibrate",
-    "evaluate", "report", "ask", "list", "doctor",
+    "run", "answer", "grade", "grade-by-hand", "agree", "fit", "score", "recalibrate",
+    "evaluate", "report", "ask", "study", "list", "doctor",
 )  # fmt: skip
 
 
@@ -33,8 +33,11 @@ def app(verbs: Sequence[str] = VERBS) -> typer.Typer:
     )
     made.callback()(lambda: None)
     for verb in verbs:
-        module = importlib.import_module(f"calibrant.cli.{verb}")
-        made.command(verb)(module.command)
+        module = importlib.import_module(f"calibrant.cli.{verb.replace('-', '_')}")
+        if hasattr(module, "sub"):  # a verb with verbs of its own
+            made.add_typer(module.sub, name=verb)
+        else:
+            made.command(verb)(module.command)
     return made
 
 

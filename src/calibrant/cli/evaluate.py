@@ -31,6 +31,13 @@ def command(
     where: Annotated[
         list[str] | None, typer.Option(help="COLUMN=VALUE: only these rows; repeat it.")
     ] = None,
+    human: Annotated[
+        str,
+        typer.Option(
+            help="People's verdicts on a random sample: for a run a file with answer_id, correct"
+            " (default: those given by hand in the run); for a table the column."
+        ),
+    ] = "",
     out: Annotated[
         Path | None, typer.Option(help="Folder for metrics.json and report.html.")
     ] = None,
@@ -45,6 +52,8 @@ def command(
     """
     from calibrant.evaluation import external
     from calibrant.evaluation.evaluate import Settings, evaluate
+    from calibrant.evaluation.grader_error import corrected
+    from calibrant.reporting import grader_error
     from calibrant.reporting.html import write_report
     from calibrant.reporting.terminal import results_table
     from calibrant.runs import write_json
@@ -54,7 +63,7 @@ def command(
         from calibrant.pipeline import evaluate_stage
         from calibrant.runs import Run
 
-        metrics, out = evaluate_stage(Run(source), settings), source
+        metrics, out = evaluate_stage(Run(source), settings, human), source
     else:
         columns = external.Columns(
             confidence=tuple(names(confidence)),
@@ -68,8 +77,15 @@ def command(
         )
         table = external.read(source, columns)
         metrics = evaluate(table, settings)
+        if human:
+            metrics["grader_error"] = corrected(
+                table,
+                external.verdicts(source, columns, human),
+                n_bins=n_bins,
+                n_resamples=max(n_resamples, 1),
+            )
         if out:
             write_json(out / "metrics.json", metrics)
             write_report(out, metrics, table, [], {"file": str(source), "columns": vars(columns)})
     report = f"\n\nreport: {out / 'report.html'}" if out else ""
-    tell(metrics, as_json, results_table(metrics) + report)
+    tell(metrics, as_json, results_table(metrics) + grader_error.lines(metrics) + report)

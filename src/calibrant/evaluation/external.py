@@ -96,6 +96,12 @@ def read(path: str | Path, columns: Columns) -> Table:
     )
 
 
+def verdicts(path: str | Path, columns: Columns, name: str) -> Floats:
+    """Verdicts (N,) in another column of the same rows, e.g. people's; NaN where there is none."""
+    rows = _where(read_table(path), columns.where, path)
+    return np.array([verdict(v, i) for i, v in enumerate(column(rows, name, path))])
+
+
 def _column(
     name: str, calibrator: str, confidence: Floats, correct: Floats, groups: Strings
 ) -> Column:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calibrant.grades.grader import Grader, judge, normalise
-from calibrant.records import Answered, Verdict
+from calibrant.grades.grader import Grader, Ruling, judge, normalise
+from calibrant.records import Answered
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,12 +15,7 @@ class Exact(Grader):
 
     name: ClassVar = "exact"
 
-    def verdict(self, item: Answered) -> tuple[Verdict, str]:
-        """Any answer to an unanswerable question is wrong."""
-        question = item.question
-        if not question.answerable:
-            return judge(False, "the question has no answer")
-        if not question.targets:
-            return Verdict.UNGRADED, "the question has no target"
+    def verdict(self, item: Answered) -> Ruling:
+        """The whole answer counts where nothing was extracted."""
         said = normalise(item.answer.extracted or item.answer.text)
-        return judge(said in {normalise(target) for target in question.targets})
+        return judge(said in {normalise(target) for target in item.question.targets})

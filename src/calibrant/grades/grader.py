@@ -4,63 +4,144 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from abc import ABC
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import lru_cache
+from typing import Any, ClassVar, NamedTuple
 
 from calibrant import registry
-from calibrant.records import Answered, Grade, Verdict
+from calibrant.records import Answered, Format, Grade, Question, Verdict
+from calibrant.settings import with_settings
+
+Note = Callable[..., None]
+"""Takes what a grader tells of its work, as `Run.note` does: note(judge={"n_requests": 12})."""
+
+
+def unnoted(**entries: Any) -> None:
+    """Keep nothing."""
+
+
+class Ruling(NamedTuple):
+    """A verdict before it belongs to an answer."""
+
+    verdict: Verdict
+    """Correct, incorrect, or not graded."""
+    reason: str = ""
+    """Why, in a few words; for UNGRADED always."""
+    soft: float | None = None
+    """Probability in [0, 1] that it is correct."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grader(ABC):
-    """Settings of a way to grade."""
+    """Settings of a way to grade; a variant gives `verdict` of one item or `rulings` of many."""
 
     name: ClassVar[str]
     version: ClassVar[str] = "1"
+    formats: ClassVar[tuple[Format, ...]] = ("open",)
+    """What it grades when it is named; other formats go by the letter."""
 
-    def grade(self, items: Sequence[Answered]) -> list[Grade]:
+    @property
+    def label(self) -> str:
+        """Name and version, as grades carry it."""
+        return f"{self.name}/{self.version}"
+
+    def grade(self, items: Sequence[Answered], note: Note = unnoted) -> list[Grade]:
         """A verdict for each item, in their order; never a guess: what cannot be graded says so."""
-        return [self._grade(item) for item in items]
+        settled = [self.settled(item.question) for item in items]
+        rest = [item for item, known in zip(items, settled) if known is None]
+        found = iter(self.rulings(rest, note) if rest else ())
+        rulings = [next(found) if known is None else known for known in settled]
+        return [
+            Grade(
+                answer_id=item.answer.id,
+                verdict=ruling.verdict,
+                soft=ruling.soft,
+                grader=self.label,
+                reason=ruling.reason,
+            )
+            for item, ruling in zip(items, rulings)
+        ]
 
-    def _grade(self, item: Answered) -> Grade:
-        verdict, reason = self.verdict(item)
-        return Grade(
-            answer_id=item.answer.id,
-            verdict=verdict,
-            grader=f"{self.name}/{self.version}",
-            reason=reason,
-        )
+    def check(self) -> None:
+        """Refuse settings that cannot work, before any work."""
+        return None
 
-    @abstractmethod
-    def verdict(self, item: Answered) -> tuple[Verdict, str]:
-        """(verdict, reason) of one item."""
+    def settled(self, question: Question) -> Ruling | None:
+        """What the question alone decides: any answer to an unanswerable one is wrong."""
+        if not question.answerable:
+            return judge(False, "the question has no answer")
+        if not question.targets:
+            return Ruling(Verdict.UNGRADED, "the question has no target")
+        return None
+
+    def rulings(self, items: Sequence[Answered], note: Note) -> list[Ruling]:
+        """A ruling for each item that its question did not settle, in their order."""
+        return [self.verdict(item) for item in items]
+
+    def verdict(self, item: Answered) -> Ruling:
+        """The ruling on one item."""
+        raise NotImplementedError(f"{self.name} gives neither verdict nor rulings")
 
 
-def judge(matches: bool, reason: str = "") -> tuple[Verdict, str]:
-    """A verdict from a comparison."""
-    return (Verdict.CORRECT if matches else Verdict.INCORRECT), reason
+def judge(matches: bool, reason: str = "") -> Ruling:
+    """A ruling from a comparison."""
+    return Ruling(Verdict.CORRECT if matches else Verdict.INCORRECT, reason)
 
 
+_combining = unicodedata.combining
+_RULES = tuple(
+    (re.compile(pattern).sub, put)
+    for pattern, put in (
+        (r"(?<=\d),(?=\d{3}\b)", ""),
+        (r"(?<=[a-z])\.(?=[a-z]|\s|$)|['\u2019]", ""),
+        (r"(?<=\w)[-\u2013](?=\w)", " "),
+        (r"[^\w\s.:/%+-]", " "),
+        (r"\b(?:the|an|a)\b(?=\s+\S)", " "),
+    )
+)
+
+
+@lru_cache(maxsize=1 << 14)
 def normalise(text: str) -> str:
     """Case, accents, punctuation, articles and spaces set aside; digits and signs kept.
 
     "The U.S. dollar" -> "us dollar", "1,000" -> "1000", "-5" -> "-5",
     "forty-seven" -> "forty seven"
     """
-    text = "".join(
-        c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c)
-    )
-    text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)
-    text = re.sub(r"(?<=[a-z])\.(?=[a-z]|\s|$)|['\u2019]", "", text)
-    text = re.sub(r"(?<=\w)[-\u2013](?=\w)", " ", text)
-    text = re.sub(r"[^\w\s.:/%+-]", " ", text)
-    text = re.sub(r"\b(?:the|an|a)\b(?=\s+\S)", " ", text)
+    text = text.casefold()
+    if not text.isascii():
+        text = "".join(c for c in unicodedata.normalize("NFKD", text) if not _combining(c))
+    for substitute, put in _RULES:
+        text = substitute(put, text)
     return " ".join(text.split()).strip(" .:")
 
 
-def grade(items: Sequence[Answered], name: str = "exact") -> list[Grade]:
-    """Grade with the grader called `name`; multiple choice always by its letter."""
-    graders = {"open": registry.get("grades", name)(), "choice": registry.get("grades", "letter")()}
-    return [graders[item.question.format].grade([item])[0] for item in items]
+def grader_called(name: str, settings: Sequence[str] = ()) -> Grader:
+    """A grader by name, with settings "NAME=VALUE"; "exact+judge" is the chain of both.
+
+    Raises
+    ------
+    UnknownName, InvalidData
+        When there is no such grader, or it has no such setting.
+    """
+    if "+" in name:
+        parts = tuple(part.strip() for part in name.split("+"))
+        found: Grader = registry.get("grades", "chain")(graders=parts, settings=tuple(settings))
+    else:
+        found = with_settings(registry.get("grades", name)(), settings)
+    found.check()
+    return found
+
+
+def grade(
+    items: Sequence[Answered], grader: str | Grader = "exact", note: Note = unnoted
+) -> list[Grade]:
+    """Grade with this grader; formats that it is not for (multiple choice) by their letter."""
+    use = grader_called(grader) if isinstance(grader, str) else grader
+    letter = registry.get("grades", "letter")()
+    mine = [item for item in items if item.question.format in use.formats]
+    rest = [item for item in items if item.question.format not in use.formats]
+    found = {g.answer_id: g for g in (*use.grade(mine, note), *letter.grade(rest, note))}
+    return [found[item.answer.id] for item in items]

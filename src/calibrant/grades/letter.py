@@ -5,29 +5,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calibrant.grades.grader import Grader, judge, normalise
-from calibrant.records import LETTERS, Answered, Verdict
+from calibrant.answers.extract import extract
+from calibrant.grades.grader import Grader, Ruling, judge, normalise
+from calibrant.records import LETTERS, Answered, Format, Question, Verdict
+
+NO_LETTER = "no letter was found in the answer"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Letter(Grader):
-    """Correct when the extracted letter is that of an option that is a target."""
+    """Correct when the answer names the letter, or the text, of an option that is a target."""
 
     name: ClassVar = "letter"
+    formats: ClassVar[tuple[Format, ...]] = ("choice",)
 
-    def verdict(self, item: Answered) -> tuple[Verdict, str]:
+    def settled(self, question: Question) -> Ruling | None:
+        """Without choices there is no letter."""
+        if question.answerable and not question.choices:
+            return Ruling(Verdict.UNGRADED, "the question has no choices")
+        return super().settled(question)
+
+    def verdict(self, item: Answered) -> Ruling:
         """An answer without a letter cannot be graded by its letter."""
-        question = item.question
-        if not question.choices:
-            return Verdict.UNGRADED, "the question has no choices"
-        if not question.answerable:
-            return judge(False, "the question has no answer")
+        question, answer = item.question, item.answer
         targets = {normalise(target) for target in question.targets}
         right = [i for i, text in enumerate(question.choices) if normalise(text) in targets]
         if not right:
-            return Verdict.UNGRADED, "no choice is a target"
-        if item.answer.extracted not in LETTERS[: len(question.choices)] or (
-            not item.answer.extracted
-        ):
-            return Verdict.UNGRADED, "no letter was found in the answer"
-        return judge(LETTERS.index(item.answer.extracted) in right)
+            return Ruling(Verdict.UNGRADED, "no choice is a target")
+        valid = LETTERS[: len(question.choices)]
+        given = answer.extracted if len(answer.extracted) == 1 else ""
+        letter = given if given and given in valid else extract(answer.text, question)
+        if not letter:
+            return Ruling(Verdict.UNGRADED, NO_LETTER)
+        return judge(LETTERS.index(letter) in right)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calibrant.grades.grader import Grader, judge, normalise
-from calibrant.records import Answered, Verdict
+from calibrant.grades.grader import Grader, Ruling, judge, normalise
+from calibrant.records import Answered
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,12 +18,8 @@ class Substring(Grader):
 
     name: ClassVar = "substring"
 
-    def verdict(self, item: Answered) -> tuple[Verdict, str]:
-        """Any answer to an unanswerable question is wrong."""
-        question = item.question
-        if not question.answerable:
-            return judge(False, "the question has no answer")
-        if not question.targets:
-            return Verdict.UNGRADED, "the question has no target"
+    def verdict(self, item: Answered) -> Ruling:
+        """A target that is nothing after normalisation stands nowhere."""
         said = f" {normalise(item.answer.text)} "
-        return judge(any(f" {normalise(target)} " in said for target in question.targets))
+        targets = filter(None, map(normalise, item.question.targets))
+        return judge(any(f" {target} " in said for target in targets))

@@ -11,8 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import transformers
+from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
 from calibrant.errors import DamagedFile, Mismatch, MissingExtra, ModelUnavailable
@@ -98,6 +100,22 @@ class Encoder:
         for part in parts(range(len(rows)), rows, TOKENS_AT_ONCE):
             found.update(zip(part, work(part).cpu(), strict=True))
         return torch.stack([found[i] for i in range(len(rows))])
+
+    def embed(self, texts: Sequence[str], *, max_tokens: int = 256) -> NDArray[np.float32]:
+        """Embeddings (N, D) of length 1, in the order of the texts; a text alone gives the same.
+
+        Parameters
+        ----------
+        max_tokens
+            Of a text, the encoder's own among them; what follows is cut. MiniLM knows 256.
+        """
+        if not texts:
+            return np.empty((0, self.width), dtype=np.float32)
+        most = min(max_tokens, self.max_tokens)
+        rows = self.tokenizer(list(texts), truncation=True, max_length=most)["input_ids"]
+        pooled_ND = self.batched(rows, lambda part: self.pooled([rows[i] for i in part]))
+        unit_ND = torch.nn.functional.normalize(pooled_ND, dim=-1)
+        return np.asarray(unit_ND.numpy(), dtype=np.float32)
 
 
 def parts(batch: Sequence[int], rows: Sequence[Sequence[int]], budget: int) -> list[list[int]]:

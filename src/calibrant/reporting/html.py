@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from calibrant.errors import InvalidData
 from calibrant.evaluation.table import Table
-from calibrant.reporting import figures, grids, wording
+from calibrant.reporting import figures, grader_error, grids, wording
 from calibrant.reporting.selection import (
     Part,
     Row,
@@ -141,6 +141,7 @@ class _Report:
             "reliability": self.reliability(),
             "results": self.results(),
             "differences": self.differences(),
+            "grader_error": grader_error.told(self.metrics),
             "histograms": self.groups(self.histogram),
             "risks": self.risks(),
             **self.subjects(),
@@ -154,6 +155,7 @@ class _Report:
             "reliability": ("reliability", "Reliability"),
             "results": ("results", "Results"),
             "differences": ("differences", "Against the baselines"),
+            "grader_error": ("grader", "The grader’s error"),
             "histograms": ("histograms", "Right and wrong"),
             "risks": ("risk", "Risk against coverage"),
             "subjects": ("subjects", "Subjects"),

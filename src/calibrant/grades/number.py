@@ -1,0 +1,123 @@
+"""Numbers with units and a tolerance."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import deque
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Any, ClassVar, NamedTuple
+
+from calibrant.errors import MissingExtra
+from calibrant.grades.grader import Grader, Ruling, judge
+from calibrant.records import Answered, Verdict
+
+_NUMBER = re.compile(
+    r"(?P<sign>(?<![\w)])[-+\u2212])?\s?[$€£¥]?\s?"
+    r"(?P<digits>(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d+)(?:\.\d+)?|(?<!\d)\.\d+)"
+    r"(?:[eE](?P<power>[-+]?\d+)\b|\s?(?:\u00d7|x|\*|\\times)\s?10\^?\{?(?P<ten>[-+\u2212]?\d+)\}?)?"
+    r"(?:\s?/\s?(?P<below>\d+(?:\.\d+)?)(?![\w/]))?"
+    r"\s?(?P<scale>thousand|million|billion|trillion)?\b"
+    r"(?:\s?(?P<unit>%|[^\W\d_°µΩ][^\s,;:!?()]*|[°µΩ]\w*))?",
+    re.IGNORECASE,
+)
+_SCALES = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
+_FINAL = re.compile(r"####|\\boxed|\b(?:final )?answer(?: is|:)|=", re.IGNORECASE)
+_UNITS = {"%": "percent", "°": "degree", "°c": "degC", "°f": "degF"}
+
+
+class Quantity(NamedTuple):
+    """A number and the word after it, which may be a unit."""
+
+    value: float
+    unit: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Number(Grader):
+    """Correct when the answer's last number equals a target's, in the target's unit if it has one.
+
+    A number after "####", "answer is", "=" or in a box goes before others. An answer without a unit
+    is taken to be in the target's. Signs of currencies are not compared.
+    """
+
+    name: ClassVar = "number"
+    relative: float = 1e-6
+    """How far off it may be, as a share of the target."""
+    absolute: float = 0.0
+    """How far off it may be in any case, in the target's unit."""
+
+    def verdict(self, item: Answered) -> Ruling:
+        """An answer without a number is wrong; a target without one cannot be compared."""
+        targets = [found for t in item.question.targets if (found := last_number(t))]
+        if not targets:
+            return Ruling(Verdict.UNGRADED, "no target is a number")
+        said = last_number(item.answer.text)
+        if said is None:
+            return judge(False, "no number is in the answer")
+        return judge(any(self._same(said, target) for target in targets))
+
+    def _same(self, said: Quantity, target: Quantity) -> bool:
+        wanted = _unit(target.unit)
+        given = _unit(said.unit) if wanted is not None else None
+        if wanted is None or given is None:
+            values = [said.value]
+            if target.unit == "%":
+                values.append(said.value * 100)
+        else:
+            if given.dimensionality != wanted.dimensionality:
+                return False
+            values = [_registry().Quantity(said.value, given).to(wanted).magnitude]
+        return any(
+            math.isclose(value, target.value, rel_tol=0, abs_tol=self._allowed(target.value))
+            for value in values
+        )
+
+    def _allowed(self, value: float) -> float:
+        return max(self.absolute, self.relative * abs(value))
+
+
+def last_number(text: str) -> Quantity | None:
+    """The number that a text comes to; None when there is none."""
+    text = text[-10_000:]
+    for mark in reversed(list(_FINAL.finditer(text))):
+        if found := next(_NUMBER.finditer(text, mark.end()), None):
+            return _quantity(found)
+    last = deque(_NUMBER.finditer(text), maxlen=1)
+    return _quantity(last[0]) if last else None
+
+
+def _quantity(found: re.Match[str]) -> Quantity:
+    value = float(found["digits"].replace(",", ""))
+    power = found["power"] or (found["ten"] or "0").replace("\u2212", "-")
+    with_power = f"{value!r}e{int(power)}"
+    value = float(with_power) if "e" not in repr(value) else value * 10.0 ** int(power)
+    if found["below"]:
+        below = float(found["below"])
+        value = value / below if below else math.nan
+    value *= _SCALES.get((found["scale"] or "").lower(), 1.0)
+    negative = (found["sign"] or "") in ("-", "\u2212")
+    return Quantity(-value if negative else value, (found["unit"] or "").rstrip(".").strip("$}"))
+
+
+@cache
+def _registry() -> Any:
+    try:
+        import pint
+    except ImportError as error:
+        raise MissingExtra("a number with a unit", "grading") from error
+    return pint.UnitRegistry(autoconvert_offset_to_baseunit=True, cache_folder=None)
+
+
+@lru_cache(maxsize=4096)
+def _unit(word: str) -> Any:
+    """The unit that a word is; None for any other word."""
+    if not word:
+        return None
+    try:
+        return _registry().Unit(_UNITS.get(word.lower(), word))
+    except MissingExtra:
+        raise
+    except Exception:  # pint raises whatever its parser raises
+        return None

@@ -1,0 +1,61 @@
+"""Settings from text: NAME=VALUE for any variant that is a dataclass."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from typing import Any, TypeVar
+
+from calibrant.errors import InvalidData
+
+T = TypeVar("T")
+
+
+def settings_of(thing: Any) -> dict[str, Any]:
+    """The settings of a variant as plain values."""
+    return {field.name: getattr(thing, field.name) for field in fields(thing) if field.init}
+
+
+def with_settings(thing: T, settings: Sequence[str]) -> T:
+    """The variant with some settings changed, each "NAME=VALUE" with a JSON value.
+
+    Where the setting is text, or a list of texts, the value may stand without quotes: the text as
+    it is, or the texts parted by commas.
+
+    Raises
+    ------
+    InvalidData
+        When it has no such setting, or the value is none.
+    """
+    changes = {}
+    usual = settings_of(thing)
+    for text in settings:
+        name, _, value = text.partition("=")
+        if name not in usual:
+            known = ", ".join(usual) or "none"
+            called = getattr(thing, "name", type(thing).__name__)
+            raise InvalidData(f"{called} has no setting {name!r}; it has {known}")
+        changes[name] = _value(text, name, value, usual[name])
+    return replace(thing, **changes)  # type: ignore[type-var]
+
+
+def _value(text: str, name: str, value: str, usual: Any) -> Any:
+    try:
+        found = json.loads(value)
+    except ValueError as error:
+        if isinstance(usual, tuple):
+            return tuple(value.split(","))
+        if isinstance(usual, str):
+            return value
+        raise InvalidData(f"{text!r} is no setting: write {name}=VALUE") from error
+    if isinstance(usual, str):
+        return found if isinstance(found, str) else value
+    if isinstance(usual, tuple) and not isinstance(found, list):
+        return (value,)
+    numbers = isinstance(usual, int | float) and isinstance(found, int | float)
+    if usual is not None and not numbers and not isinstance(found, list | type(usual)):
+        raise InvalidData(f"{text!r} is no setting: {name} is now {usual!r}")
+    if numbers and isinstance(usual, bool) is not isinstance(found, bool):
+        raise InvalidData(f"{text!r} is no setting: {name} is now {usual!r}")
+    return tuple(found) if isinstance(found, list) else found

@@ -1,0 +1,49 @@
+"""The sentence encoder: unit vectors, the same alone or in a batch, meaning before wording."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from calibrant.errors import MissingExtra, ModelUnavailable
+from calibrant.models import encoder as module
+from calibrant.models.encoder import DEFAULT, Encoder
+
+TEXTS = ["Paris is the capital of France.", "", "The French capital is Paris.", "A" * 5000, "4"]
+
+
+@pytest.fixture(scope="module")
+def minilm() -> Encoder:
+    return Encoder(DEFAULT)
+
+
+def test_unit_vectors_in_order_whatever_the_batch(
+    minilm: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = minilm.embed(TEXTS)
+    assert together.shape == (5, 384) and together.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
+    alone = np.concatenate([minilm.embed([text]) for text in TEXTS])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    monkeypatch.setattr(module, "TOKENS_AT_ONCE", 16)
+    np.testing.assert_allclose(minilm.embed(TEXTS), together, atol=1e-5)
+    assert minilm.embed([]).shape == (0, 384)
+
+
+def test_meaning_counts(minilm: Encoder) -> None:
+    one, other, far = minilm.embed(["a feline", "a cat", "stock exchange"])
+    assert one @ other > one @ far + 0.3
+
+
+def test_agrees_with_sentence_transformers(minilm: Encoder) -> None:
+    library = pytest.importorskip("sentence_transformers")
+    theirs = library.SentenceTransformer(module._locate(DEFAULT), device="cpu").encode(TEXTS)
+    np.testing.assert_allclose(minilm.embed(TEXTS), theirs, atol=1e-5)
+
+
+def test_what_is_missing_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(module.PACKAGED, DEFAULT, "no_such_package")
+    with pytest.raises(MissingExtra, match="embed"):
+        Encoder(DEFAULT)
+    with pytest.raises(ModelUnavailable):
+        Encoder("./nowhere")
