@@ -15,7 +15,8 @@ from calibrant.answers.given import given_answers
 from calibrant.errors import CalibrantError, InvalidData, Mismatch, MissingCapability
 from calibrant.estimators.has_letter import HasLetter
 from calibrant.evaluation.evaluate import Settings
-from calibrant.given import COUNTED_WRONG, NO_LETTER, run_given
+from calibrant.given import COUNTED_WRONG, run_given
+from calibrant.grades.letter import NO_LETTER
 from calibrant.models.model import Given
 from calibrant.questions.mixture import Sizes
 from calibrant.questions.splits import split_of

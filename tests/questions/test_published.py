@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import socket
 import time
@@ -340,3 +341,12 @@ def test_a_mixture_that_lacks_sets(tmp_path: Path) -> None:
     found = list(iterate_questions(name, reading))
     assert len({q.source.name for q in found}) == 19
     assert reading.malformed.report["left_out"]["a set that is not there"]["first"] == "piqa"
+
+
+def test_the_table_of_sources_is_in_step() -> None:
+    place = Path(__file__).parents[2] / "tools" / "sources.py"
+    spec = importlib.util.spec_from_file_location("sources", place)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.PAGE.read_text("utf-8") == module.page(), "run python tools/sources.py"
