@@ -126,11 +126,11 @@ def _forms(
 ) -> list[Estimator]:
     if estimators:
         return [f for e in estimators for f in (forms_of([e]) if isinstance(e, str) else [e])]
-    has_choices = any(item.question.choices for item in found)
+    kinds = {item.question.format for item in found}
     return [
         form
         for form in forms_of(ESTIMATORS)
-        if form.needs <= model.capabilities and (has_choices or form.name != "has_letter")
+        if form.needs <= model.capabilities and kinds & set(form.formats)
     ]
 
 
