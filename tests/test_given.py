@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,12 @@ import numpy as np
 import pytest
 
 from calibrant.answers.given import given_answers
+from calibrant.cli import main
 from calibrant.errors import CalibrantError, InvalidData, Mismatch, MissingCapability
 from calibrant.estimators.has_letter import HasLetter
 from calibrant.evaluation.evaluate import Settings
-from calibrant.given import COUNTED_WRONG, NO_LETTER, run_given
+from calibrant.given import COUNTED_WRONG, run_given
+from calibrant.grades.letter import NO_LETTER
 from calibrant.models.model import Given
 from calibrant.questions.mixture import Sizes
 from calibrant.questions.splits import split_of
@@ -265,3 +268,28 @@ def test_sizes_take_the_same_questions_of_every_archive(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(CalibrantError, match="no file"):
         run_given(tmp_path / "run", tmp_path / "nothing.jsonl")
+
+
+def test_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = [
+        {"prompt": f"Who is {i}?", "gold": "Ann", "said": "Ann" if i % 2 else "It is Bob."}
+        for i in range(200)
+    ]
+    path = lines(tmp_path, [*found, {"prompt": "Who?", "gold": "Ann"}])
+    words = ["--column", "question=prompt", "--column", "target=gold", "--column", "answer=said"]
+    words += ["--malformed", "skip", "--n-resamples", "0", "--n-train", "60", "--n-test", "30"]
+    out = str(tmp_path / "run")
+    monkeypatch.setattr(
+        sys, "argv", ["calibrant", "run", "--answers", str(path), *words, "--out", out, "--json"]
+    )
+    main()
+    told = capsys.readouterr()
+    assert "1 left out of 201 rows read: 1 x field 'answer' (column 'said')" in told.err
+    (row,) = (
+        r for r in json.loads(told.out)["rows"]
+        if (r["estimator"], r["calibrator"], r["subset"]) == ("answer_length", "none", "all")
+    )  # fmt: skip
+    assert row["auroc"]["value"] == 1.0 and row["n"] == 30
+    assert Run(tmp_path / "run").manifest["identity"]["columns"]["answer"] == "said"

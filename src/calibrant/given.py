@@ -19,6 +19,7 @@ from calibrant.estimators.estimator import Estimator, Say, silent
 from calibrant.estimators.forms import forms_of
 from calibrant.evaluation.evaluate import Settings
 from calibrant.grades.grader import grade
+from calibrant.grades.letter import NO_LETTER
 from calibrant.models.model import Given, Model, require
 from calibrant.pipeline import evaluate_stage, fit_stage
 from calibrant.questions.mixture import N_ALL, Sizes, choose, composition
@@ -29,7 +30,7 @@ from calibrant.tables import Malformed, Reading, suffix_of
 ESTIMATORS = ("base_rate", "subject_rate", "has_letter", "answer_length", "sequence_likelihood")
 """Those that need no model; the last one where there are log-probabilities."""
 ALL = Sizes(train=N_ALL, validation=N_ALL, calibration=N_ALL, test=N_ALL, unanswerable=N_ALL)
-NO_LETTER = "no letter was found in the answer"
+
 COUNTED_WRONG = "no_letter_incorrect"
 """Folder, in that of the run, of the second job."""
 
@@ -125,11 +126,11 @@ def _forms(
 ) -> list[Estimator]:
     if estimators:
         return [f for e in estimators for f in (forms_of([e]) if isinstance(e, str) else [e])]
-    has_choices = any(item.question.choices for item in found)
+    kinds = {item.question.format for item in found}
     return [
         form
         for form in forms_of(ESTIMATORS)
-        if form.needs <= model.capabilities and (has_choices or form.name != "has_letter")
+        if form.needs <= model.capabilities and kinds & set(form.formats)
     ]
 
 

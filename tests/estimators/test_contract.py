@@ -26,6 +26,8 @@ NEEDS_BOTH = (
     "text_embedding",
     "tuned_encoder",
     "stacked",
+    "has_letter",
+    "answer_length",
 )
 Data = tuple[list[Graded], list[Graded], LocalModel]
 

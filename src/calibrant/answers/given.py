@@ -16,6 +16,7 @@ from typing import Any
 
 from calibrant.answers.extract import extract
 from calibrant.errors import InvalidData, Mismatch
+from calibrant.evaluation.external import FALSE, TRUE
 from calibrant.questions import fields
 from calibrant.questions.fields import called, question_of, text_of
 from calibrant.questions.table import usable
@@ -44,7 +45,6 @@ MMLU_PRO: Mapping[str, str] = {
 }
 """Field -> column of the archives that TIGER-Lab/MMLU-Pro publishes in eval_results/ (revision
 f418b116db00b065c2aea046518d8fcf74d39872): `pred` is the letter that its own rule found, or null."""
-TRUE, FALSE = ("1", "1.0", "true", "correct", "yes"), ("0", "0.0", "false", "incorrect", "no")
 
 
 @dataclass(frozen=True, kw_only=True)

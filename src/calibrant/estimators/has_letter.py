@@ -30,6 +30,7 @@ class HasLetter(Estimator):
     """
 
     name: ClassVar = "has_letter"
+    formats: ClassVar = ("choice",)
 
     def fit(
         self,

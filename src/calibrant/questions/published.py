@@ -90,7 +90,7 @@ class Published(QuestionSource):
             try:
                 ask = unwrap(row) if is_wrapped(row) else self.ask(row)
                 made = [] if ask is None else [self._question(ask, form) for form in self.formats]
-            except (InvalidData, KeyError, IndexError, TypeError, ValueError) as error:
+            except (InvalidData, LookupError, TypeError, ValueError, AttributeError) as error:
                 malformed.refuse(
                     where, f"not as {self.name} describes it", InvalidData, repr(error)
                 )
