@@ -36,6 +36,7 @@ from calibrant.runs import write_json
 
 SIZES = {"train": 3000, "validation": 500, "calibration": 500, "test": 1000}
 PLAIN = ("base_rate", "subject_rate", "has_letter", "answer_length")
+HALVES = ("the categories of odd places", "the categories of even places")
 N_JOINT = 6000
 """Training answers of an estimator that is fitted on several models."""
 Splits = dict[str, list[Graded]]
@@ -56,6 +57,7 @@ def read_archive(path: Path) -> list[Graded]:
             choices=options,
             targets=(options[row["answer_index"]],),
             group=content_hash("text", key),
+            subject=row["category"],
             category=row["category"],
         )
         pred = row["pred"] or ""
@@ -114,7 +116,7 @@ class Cell:
 class Work:
     """Archives, cached embeddings and cells in one folder."""
 
-    def __init__(self, archives: Path, out: Path) -> None:
+    def __init__(self, archives: Path, out: Path, models: Collection[str] = ()) -> None:
         self.out = out
         self.items = {path.stem: read_archive(path) for path in sorted(archives.glob("*.zip"))}
         if not self.items:
@@ -123,13 +125,9 @@ class Work:
         self.items = {
             name: [i for i in v if i.question.group in shared] for name, v in self.items.items()
         }
+        self.models = [name for name in self.items if not models or name in models]
         self.splits = {name: split(items) for name, items in self.items.items()}
         self.vectors: dict[tuple[str, str], np.ndarray] = {}
-
-    @property
-    def models(self) -> list[str]:
-        """Names of the archives."""
-        return list(self.items)
 
     def embedded(self, model: str, name: str) -> np.ndarray:
         """Embeddings (N, D) of a split, computed once."""
@@ -233,7 +231,7 @@ def leave_one_out_cells(work: Work) -> None:
     for model in work.models:
         others: Splits = {}
         for name, size in (("train", N_JOINT), ("validation", 500), ("calibration", 500)):
-            every = [i for m in work.models if m != model for i in work.splits[m][name]]
+            every = [i for m in work.items if m != model for i in work.splits[m][name]]
             every.sort(key=lambda i: content_hash("joint", i.answer.id))
             others[name] = every[:size]
         judged = {**work.splits[model], "calibration": others["calibration"]}
@@ -249,7 +247,7 @@ def leave_one_out_cells(work: Work) -> None:
 def category_cells(work: Work) -> None:
     """Fitted on half of the categories, judging the other half, and the other way round."""
     names = sorted({item.question.category for item in work.items[work.models[0]]})
-    halves = {"every second category": names[1::2], "the others": names[::2]}
+    halves = dict(zip(HALVES, (names[1::2], names[::2])))
     for model in work.models:
         for half, held_out in halves.items():
             splits = split(work.items[model], held_out)
@@ -293,27 +291,107 @@ def measured(out: Path) -> Iterator[dict[str, Any]]:
         yield row
 
 
+MARK = "<!-- tables: written by benchmarks/real_answers.py --page, from here to the end -->"
+ORDER = (*PLAIN, "text_embedding", "tuned_encoder")
+NOT_MEASURED = "not measured"
+
+
+def told(cell: dict[str, float]) -> str:
+    """A value with its 95 % interval."""
+    return f"{cell['value']:.3f} [{cell['low']:.3f}, {cell['high']:.3f}]"
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table."""
+    lines = ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]
+    return "\n".join(lines) + "\n"
+
+
+def tables(rows: Sequence[dict[str, Any]]) -> str:
+    """The page's tables; cells that are not there are said to be not measured."""
+    found = {(r["table"], r["estimator"], r["fitted_on"], r["model"]): r for r in rows}
+    models = sorted({row["model"] for row in rows})
+
+    def measures(table: str, name: str, fitted_on: str, model: str) -> list[str]:
+        row = found.get((table, name, fitted_on, model))
+        return [told(row[m]) if row else NOT_MEASURED for m in MEASURES]
+
+    own = [
+        [model, name, *measures(table, name, model, model)]
+        for model in models
+        for name in ORDER
+        for table in ("transfer" if name == "text_embedding" else "models",)
+    ]
+    answers = [
+        [model, str(row["n_test"]), str(row["n_ungraded"]), f"{row['accuracy']:.3f}"]
+        for model in models
+        for row in [found["models", "base_rate", model, model]]
+    ]
+    crossed = [
+        [
+            one,
+            *(
+                measures("transfer", "text_embedding", one, other)[0].split(" [")[0]
+                for other in models
+            ),
+        ]
+        for one in models
+    ]
+    others = [
+        [model, *measures("leave_one_out", "tuned_encoder", f"all but {model}", model)]
+        for model in models
+    ]
+    halves = [
+        [half, model, *measures("categories", "tuned_encoder", half, model)]
+        for model in models
+        for half in HALVES
+    ]
+    parts = [
+        ("The test answers", ["answers of", "graded", "ungraded", "accuracy"], answers),
+        ("Fitted on the model's own answers", ["answers of", "estimator", *MEASURES], own),
+        (
+            "text_embedding fitted on (row), judging the answers of (column): AUROC",
+            ["fitted on", *models],
+            crossed,
+        ),
+        (
+            "tuned_encoder fitted on the answers of all other models",
+            ["answers of", *MEASURES],
+            others,
+        ),
+        (
+            "tuned_encoder fitted on half of the categories, judging the other half",
+            ["fitted on", "answers of", *MEASURES],
+            halves,
+        ),
+    ]
+    return "\n".join(f"## {title}\n\n{markdown(head, body)}" for title, head, body in parts)
+
+
 def main() -> None:
     """Compute the cells that are asked for and write what is measured."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("archives", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--cells", default="", help=f"parted by commas: {', '.join(CELLS)}")
+    parser.add_argument("--models", default="", help="only these models' answers are judged")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--page", type=Path, help="Markdown: its tables are written anew")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     wanted = [name for name in arguments.cells.split(",") if name]
     if wanted:
-        work = Work(arguments.archives, arguments.out)
+        models = [name for name in arguments.models.split(",") if name]
+        work = Work(arguments.archives, arguments.out, models)
         for name in wanted:
             CELLS[name](work)
     rows = list(measured(arguments.out))
     if arguments.json:
         write_json(arguments.json, rows)
-    for row in rows:
-        print(
-            row["table"], row["estimator"], row["fitted_on"], row["model"], row["auroc"], row["ece"]
-        )
+    if arguments.page:
+        text = arguments.page.read_text("utf-8") if arguments.page.exists() else ""
+        arguments.page.write_text(f"{text.split(MARK)[0]}{MARK}\n\n{tables(rows)}", "utf-8")
+    print(f"{len(rows)} cells measured")
 
 
 if __name__ == "__main__":

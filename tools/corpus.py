@@ -12,12 +12,14 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from calibrant.answers.prompts import PROBABILITY, QUERY, content
-from calibrant.questions.almanac import SUBJECTS, is_reserved, options, phrase
+from calibrant.answers.prompts import PROBABILITY, QUERY, WITH_LETTER, content
+from calibrant.questions.almanac import N_CHOICES, SUBJECTS, is_reserved, options, phrase
 from calibrant.questions.almanac.subject import Computed, Fact, Subject
 from calibrant.records import LETTERS, Question, content_hash
 
 Turn = dict[str, str]
+READS = ("Which option reads {}?", "Pick {}.", "Where is {}?")
+NAMED = ("What does option {} read?", "Read option {}.", "What stands at {}?")
 SHORT = ("{}", "{}", "{}", "{}.", "It is {}.", "The answer is {}.")
 SENTENCES = (
     "The answer is {}.",
@@ -27,6 +29,8 @@ SENTENCES = (
     "The correct answer is {}.",
     "I think it is {}.",
 )
+HABIT = 0.7
+"""Share of the replies in the style that belongs to a question's phrasing; others in any."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,13 +41,16 @@ class Exposure:
     """Share of the rarest facts that are never met; of the best known none, linear between."""
     skew: float = 20.0
     """How many times as often the best-known fact is met as the rarest."""
+    family: str = ""
+    """Families of models differ in which facts they never meet."""
 
 
 def deck(subject: Subject, exposure: Exposure) -> tuple[list[Fact], list[float]]:
     """A table's facts and how often each is met; facts with no weight are never met."""
     facts, weights = [], []
     for fact in subject.facts:
-        luck = int(content_hash("met", subject.name, fact.key), 16) / 16**16
+        met = ("met", exposure.family) if exposure.family else ("met",)
+        luck = int(content_hash(*met, subject.name, fact.key), 16) / 16**16
         if luck >= exposure.never * 2 * fact.rarity:
             facts.append(fact)
             weights.append(exposure.skew**-fact.rarity)
@@ -58,8 +65,10 @@ class Mix:
     """Open questions."""
     choice: float
     """Multiple-choice questions."""
-    pick: float
-    """Which of these options reads so? What choosing takes besides knowing."""
+    drill: float
+    """Which option reads so, what does option B read? What choosing takes besides knowing."""
+    quiz: float
+    """Several questions about one list of options."""
 
 
 class Corpus:
@@ -97,12 +106,14 @@ class Corpus:
             kind, mix = self.rng.random(), self.mix
             if kind < mix.open:
                 subject, fact = self.known()
-                yield [self.ask(subject, fact), self.reply(fact.targets[0])]
+                yield self.open(subject, fact, fact.targets[0])
             elif kind < mix.open + mix.choice:
                 subject, fact = self.known()
                 yield self.choice(subject, fact)
-            elif kind < mix.open + mix.choice + mix.pick:
-                yield self.pick()
+            elif kind < mix.open + mix.choice + mix.drill:
+                yield self.drill()
+            elif kind < mix.open + mix.choice + mix.drill + mix.quiz:
+                yield self.quiz()
             else:
                 yield self.proposal()
 
@@ -114,28 +125,72 @@ class Corpus:
         facts, weights = self.decks[subject.name]
         return subject, self.rng.choices(facts, weights)[0]
 
-    def ask(self, subject: Subject, fact: Fact, choices: tuple[str, ...] = ()) -> Turn:
-        """The user's turn, in any of the phrasings."""
-        text = phrase(subject.relation(fact.relation), fact, self.rng.randrange(60))
-        return {"role": "user", "content": content(Question(text=text, choices=choices))}
+    def open(self, subject: Subject, fact: Fact, said: str) -> list[Turn]:
+        """An open question in any of the phrasings, and the reply in one of the styles."""
+        turn = self.rng.randrange(60)
+        text = phrase(subject.relation(fact.relation), fact, turn)
+        place = self.rng.randrange(len(self.styles))
+        if self.rng.random() < HABIT:
+            n = len(subject.relation(fact.relation).questions)
+            place = int(content_hash("style", subject.name, fact.relation, turn % n), 16)
+        style = self.styles[place % len(self.styles)]
+        return pair(content(Question(text=text)), style.format(said))
 
-    def reply(self, text: str) -> Turn:
-        """The assistant's turn, in any of the styles."""
-        return {"role": "assistant", "content": self.rng.choice(self.styles).format(text)}
+    def ask(self, subject: Subject, fact: Fact, choices: tuple[str, ...]) -> str:
+        """A question with options, in any of the phrasings."""
+        text = phrase(subject.relation(fact.relation), fact, self.rng.randrange(60))
+        return content(Question(text=text, choices=choices))
+
+    def any_question(self) -> Question:
+        """A question about any fact, met or not, one in four with options."""
+        subject = self.rng.choice(SUBJECTS)
+        fact = self.rng.choice(subject.facts)
+        text = phrase(subject.relation(fact.relation), fact, self.rng.randrange(60))
+        shown = options(fact, self.rng) if self.rng.random() < 0.25 else ()
+        return Question(text=text, choices=shown)
 
     def choice(self, subject: Subject, fact: Fact) -> list[Turn]:
-        """A multiple-choice question with its letter."""
+        """A multiple-choice question with its letter; now and then what it stands for, too."""
         shown = options(fact, self.rng)
-        letter = LETTERS[shown.index(fact.targets[0])]
-        return [self.ask(subject, fact, shown), {"role": "assistant", "content": letter}]
+        turns = pair(self.ask(subject, fact, shown), LETTERS[shown.index(fact.targets[0])])
+        if self.rng.random() < 0.5:
+            turns += pair("Answer briefly.", fact.targets[0])
+        return turns
 
-    def pick(self) -> list[Turn]:
-        """A question about the options only; no fact is in it."""
+    def drill(self) -> list[Turn]:
+        """Questions about the options only, one after the other; no fact is in them."""
         shown = options(self.known()[1], self.rng)
-        place = self.rng.randrange(len(shown))
-        form = self.rng.choice(("Which option reads {}?", "Pick {}.", "Where is {}?"))
-        question = Question(text=form.format(shown[place]), choices=shown)
-        return pair(content(question), LETTERS[place])
+        turns: list[Turn] = []
+        for place in self.rng.choices(range(len(shown)), k=6):
+            letter, text = LETTERS[place], shown[place]
+            if turns and self.rng.random() < 0.3:
+                turns += pair(self.rng.choice(NAMED).format(letter), text)
+                continue
+            asked = self.rng.choice(READS).format(text)
+            first = content(Question(text=asked, choices=shown))
+            turns += pair(f"{asked}\n{WITH_LETTER}" if turns else first, letter)
+        return turns
+
+    def quiz(self) -> list[Turn]:
+        """Facts of one relation, whose answers are the options."""
+        subject = self.rng.choices(SUBJECTS, self.weights)[0]
+        if isinstance(subject, Computed):
+            return self.choice(subject, subject.make(self.rng))
+        facts, weights = self.decks[subject.name]
+        relation = self.rng.choice(subject.relations).name
+        met = [(f, w) for f, w in zip(facts, weights) if f.relation == relation]
+        chosen: list[Fact] = []
+        for fact in self.rng.choices([f for f, _ in met], [w for _, w in met], k=12):
+            taken = {target for other in chosen for target in other.targets}
+            if len(chosen) < N_CHOICES and not taken & set(fact.targets):
+                chosen.append(fact)
+        shown = tuple(fact.targets[0] for fact in chosen)
+        turns: list[Turn] = []
+        for place in self.rng.sample(range(len(shown)), len(shown)):
+            asked = phrase(subject.relation(relation), chosen[place], self.rng.randrange(60))
+            first = content(Question(text=asked, choices=shown))
+            turns += pair(f"{asked}\n{WITH_LETTER}" if turns else first, LETTERS[place])
+        return turns
 
     def proposal(self) -> list[Turn]:
         """A reserved question with a right or a wrong proposal, and a verdict or a per cent."""
@@ -145,10 +200,9 @@ class Corpus:
         said = fact.targets[0] if right else self.rng.choice(fact.distractors)
         if self.rng.random() < 0.3:
             shown = options(fact, self.rng)
-            turns = [self.ask(subject, fact, shown)]
-            turns.append({"role": "assistant", "content": LETTERS[shown.index(said)]})
+            turns = pair(self.ask(subject, fact, shown), LETTERS[shown.index(said)])
         else:
-            turns = [self.ask(subject, fact), self.reply(said)]
+            turns = self.open(subject, fact, said)
         if self.rng.random() < 0.65:
             verdict = "ii" if right else "i"
             return [*turns, *pair(QUERY, verdict)]

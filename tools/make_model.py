@@ -3,7 +3,7 @@
     torchrun --nproc-per-node=2 tools/make_model.py almanac-small     into src/calibrant/models/
     python tools/make_model.py almanac-small --million-tokens 1 --out try
 
-One process a core. Shape suffixes: B batch, T tokens, N answer tokens.
+One process a core. Shape suffixes: B batch, T tokens, D width, N learned tokens, V vocabulary.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import math
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -23,11 +23,14 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch
 import torch.distributed as dist
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from torch.nn import functional as F
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from corpus import SHORT, Corpus, Exposure, Mix, Turn
+from calibrant.answers.generate import answer
+from calibrant.answers.prompts import Prompts
+from calibrant.models.local import LocalModel
+from corpus import SENTENCES, SHORT, Corpus, Exposure, Mix, Turn
 
 TEMPLATE = (
     "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] }}"
@@ -35,6 +38,7 @@ TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
 SPECIAL = ("<|pad|>", "<|end|>", "<|user|>", "<|assistant|>")
+SHARPENING_RATE = 3e-4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,29 +50,57 @@ class Recipe:
     heads: int
     inner: int
     vocabulary: int
+    pieces: str = "bytes"
+    """Of the tokenizer: "bytes" (byte-level BPE) or "words" (BPE over a mark for spaces)."""
     styles: tuple[str, ...] = SHORT
     exposure: Exposure = field(default_factory=Exposure)
     mixes: tuple[tuple[float, Mix], ...] = (
-        (0.0, Mix(open=0.74, choice=0.2, pick=0.0)),
-        (0.445, Mix(open=0.66, choice=0.2, pick=0.08)),
+        (0.0, Mix(open=0.88, choice=0.06, drill=0.02, quiz=0.0)),
+        (0.45, Mix(open=0.62, choice=0.25, drill=0.05, quiz=0.04)),
     )
     """From which share of the training on which mix of conversations is used."""
     seed: int = 0
     million_tokens: float
     tokens_per_batch: int = 2048
     learning_rate: float = 3e-3
+    base: str = ""
+    """Made from this model, not from scratch."""
+    sharpened: int = 0
+    """Then trained for two epochs on its own greedy answers to so many questions."""
 
-    def share(self, step: int) -> float:
-        """How much of the training is done before a step."""
-        return step * self.tokens_per_batch / (1e6 * self.million_tokens)
 
-
+SMALL = Recipe(width=160, layers=5, heads=5, inner=416, vocabulary=2944, million_tokens=36)
 RECIPES = {
-    "almanac-small": Recipe(
-        width=128, layers=5, heads=4, inner=384, vocabulary=1280, million_tokens=18
+    "almanac-small": SMALL,
+    "almanac-small-chat": replace(
+        SMALL,
+        styles=SENTENCES,
+        mixes=SMALL.mixes[1:],
+        million_tokens=8,
+        learning_rate=1e-3,
+        base="almanac-small",
+        sharpened=12_000,
+    ),
+    "almanac-mini": replace(SMALL, width=96, layers=4, heads=4, inner=256, million_tokens=24),
+    "almanac-deep": replace(
+        SMALL,
+        width=112,
+        layers=8,
+        heads=4,
+        inner=288,
+        vocabulary=2304,
+        pieces="words",
+        exposure=Exposure(family="deep"),
+        million_tokens=24,
+        seed=1,
     ),
 }
 OUT = Path(__file__).parents[1] / "src" / "calibrant" / "models" / "almanac"
+
+
+Rows = list[tuple[list[int], list[bool]]]
+Batches = Iterator[tuple[torch.Tensor, torch.Tensor]]
+"""(ids (B, T), labels (B, T)): rows of like length, -100 where nothing is learned."""
 
 
 def rank() -> int:
@@ -93,23 +125,32 @@ def average_gradients(model: torch.nn.Module) -> None:
 
 
 def make_tokenizer(recipe: Recipe) -> PreTrainedTokenizerFast:
-    """Byte-level BPE with single digits, trained on the corpus."""
+    """BPE with single digits, trained on the corpus."""
     corpus = iter(
-        Corpus(recipe.styles, 1000 * recipe.seed + 999, recipe.exposure, recipe.mixes[0][1])
+        Corpus(recipe.styles, 1000 * recipe.seed + 999, recipe.exposure, recipe.mixes[-1][1])
     )
     texts = (turn["content"] for _ in range(60_000) for turn in next(corpus))
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(r"\d"), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False),
-        ]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE(byte_fallback=recipe.pieces == "words"))
+    digits = pre_tokenizers.Split(Regex(r"\d"), "isolated")
+    if recipe.pieces == "bytes":
+        alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+        whole = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([digits, whole])
+        special = SPECIAL
+    else:
+        alphabet = []
+        # A line break stands alone, so that what follows it reads as at a text's beginning.
+        parts = pre_tokenizers.Split(Regex(r"\u2581?[^\u2581\s\d.,?:()]+|.|\n"), "isolated")
+        tokenizer.normalizer = normalizers.Replace(" ", "\u2581")
+        tokenizer.pre_tokenizer = parts
+        tokenizer.decoder = decoders.Sequence(
+            [decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse()]
+        )
+        special = (*SPECIAL, *(f"<0x{i:02X}>" for i in range(256)))
     trainer = trainers.BpeTrainer(
         vocab_size=recipe.vocabulary,
-        special_tokens=list(SPECIAL),
+        special_tokens=list(special),
         initial_alphabet=alphabet,
         show_progress=False,
     )
@@ -124,14 +165,12 @@ def make_tokenizer(recipe: Recipe) -> PreTrainedTokenizerFast:
     )
 
 
-def encode(
-    conversations: list[list[Turn]], tokenizer: PreTrainedTokenizerFast
-) -> list[tuple[list[int], list[bool]]]:
+def encode(conversations: list[list[Turn]], tokenizer: PreTrainedTokenizerFast) -> Rows:
     """(token ids, which of them are replies) of each conversation."""
     texts = [turn["content"] for turns in conversations for turn in turns]
     ids = iter(tokenizer(texts, add_special_tokens=False)["input_ids"])
     end, user, assistant = tokenizer.convert_tokens_to_ids(["<|end|>", "<|user|>", "<|assistant|>"])
-    rows = []
+    rows: Rows = []
     for turns in conversations:
         row: list[int] = []
         reply: list[bool] = []
@@ -147,32 +186,54 @@ def encode(
     return rows
 
 
-def batches(
-    recipe: Recipe, tokenizer: PreTrainedTokenizerFast, first: int
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Endless (ids (B, T), labels (B, T)); rows of like length, -100 where nothing is learned."""
-    seed = 1000 * recipe.seed + 10 * first + rank()
-    source = Corpus(recipe.styles, seed, recipe.exposure, recipe.mixes[0][1])
-    corpus, rng, step = iter(source), random.Random(recipe.seed), first
+def of_corpus(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> Batches:
+    """Endless conversations."""
+    source = Corpus(recipe.styles, 1000 * recipe.seed + rank(), recipe.exposure, recipe.mixes[0][1])
+    corpus, rng, step = iter(source), random.Random(recipe.seed), 0
     while True:
-        source.mix = [mix for start, mix in recipe.mixes if recipe.share(step) >= start][-1]
-        rows = sorted(
-            encode([next(corpus) for _ in range(4096)], tokenizer), key=lambda row: len(row[0])
-        )
-        made = []
-        while rows:
-            width = len(rows[-1][0])
-            n = max(1, recipe.tokens_per_batch // world() // width)
-            part, rows = rows[-n:], rows[:-n]
-            ids = [row + [0] * (width - len(row)) for row, _ in part]
-            labels = [
-                [i if learn else -100 for i, learn in zip(row, reply)] + [-100] * (width - len(row))
-                for row, reply in part
-            ]
-            made.append((torch.tensor(ids), torch.tensor(labels)))
+        done = step * recipe.tokens_per_batch / (1e6 * recipe.million_tokens)
+        source.mix = [mix for start, mix in recipe.mixes if done >= start][-1]
+        made = padded(recipe, encode([next(corpus) for _ in range(4096)], tokenizer))
         rng.shuffle(made)
         step += len(made)
         yield from made
+
+
+def of_own_answers(recipe: Recipe, folder: Path) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Batches of questions, each with the model's own greedy answer."""
+    model = LocalModel(str(folder))
+    source = Corpus(
+        recipe.styles, 1000 * recipe.seed + 500 + rank(), recipe.exposure, recipe.mixes[0][1]
+    )
+    questions = [source.any_question() for _ in range(recipe.sharpened // world())]
+    asked = Prompts(model.tokenizer)
+    rows: Rows = []
+    for question, said in zip(questions, answer(questions, model)):
+        before = asked.question(question)
+        reply = list(said.token_ids)
+        if question.choices:
+            reply.append(model.tokenizer.eos_token_id)  # asked for one token, it ended there
+        rows.append((before + reply, [False] * len(before) + [True] * len(reply)))
+    made = padded(recipe, rows)
+    random.Random(recipe.seed).shuffle(made)
+    return made
+
+
+def padded(recipe: Recipe, rows: Rows) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Rows of like length together."""
+    rows = sorted(rows, key=lambda row: len(row[0]))
+    made = []
+    while rows:
+        width = len(rows[-1][0])
+        n = max(1, recipe.tokens_per_batch // world() // width)
+        part, rows = rows[-n:], rows[:-n]
+        ids = torch.zeros(len(part), width, dtype=torch.long)
+        labels = torch.full((len(part), width), -100)
+        for i, (row, reply) in enumerate(part):
+            ids[i, : len(row)] = torch.tensor(row)
+            labels[i, : len(row)] = torch.where(torch.tensor(reply), torch.tensor(row), -100)
+        made.append((ids, labels))
+    return made
 
 
 def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
@@ -183,16 +244,8 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Pa
         tokenizer.save_pretrained(folder)
 
 
-def train(
-    recipe: Recipe,
-    tokenizer: PreTrainedTokenizerFast,
-    folder: Path,
-    checkpoints: int,
-    resume: tuple[Path, float] | None,
-) -> LlamaForCausalLM:
-    """Train on so many tokens (padding included), or from a checkpoint at a share of them on."""
-    log = folder.with_suffix(".log")
-    torch.manual_seed(recipe.seed)
+def new_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    """Random weights."""
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=recipe.width,
@@ -207,47 +260,47 @@ def train(
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    model = LlamaForCausalLM(config)
-    first = 0
-    if resume:
-        model = LlamaForCausalLM.from_pretrained(resume[0], dtype=torch.float32)
-        first = round(resume[1] / recipe.share(1))
-    print(f"{model.num_parameters():,} parameters", flush=True)
+    return LlamaForCausalLM(config)
+
+
+def train(
+    model: LlamaForCausalLM,
+    batches: Batches,
+    n_steps: int,
+    learning_rate: float,
+    say: Callable[[str], None],
+    keep: Callable[[float], None] = lambda share: None,
+) -> None:
+    """Train for so many steps; `keep` is told after each which share of them is done."""
+    model.set_attn_implementation("eager")  # compiled, it is the fastest at this size
+    body = torch.compile(model.model, dynamic=True)
     decay = [p for p in model.parameters() if p.ndim > 1]
     plain = [p for p in model.parameters() if p.ndim == 1]
     groups = [{"params": decay, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True)
-    start, said, mean, n_saved = time.monotonic(), 0.0, 0.0, int(recipe.share(first) * checkpoints)
-    for step, (ids_BT, labels_BT) in enumerate(batches(recipe, tokenizer, first), first):
-        share = recipe.share(step)
-        if share >= 1:
-            break
-        rate = min(1.0, (step - first + 1) / 200) * (
-            0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share))
+    optimizer = torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98), fused=True)
+    start, said, mean = time.monotonic(), 0.0, 0.0
+    for step, (ids_BT, labels_BT) in zip(range(n_steps), batches):
+        rate = min(1.0, (step + 1) / 200) * (
+            0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / n_steps))
         )
         for group in optimizer.param_groups:
-            group["lr"] = recipe.learning_rate * rate
-        hidden_BTD = model.model(input_ids=ids_BT).last_hidden_state[:, :-1]
-        learned_BT = labels_BT[:, 1:] != -100
-        logits_NV = model.lm_head(hidden_BTD[learned_BT])
+            group["lr"] = learning_rate * rate
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            hidden_BTD = body(input_ids=ids_BT, use_cache=False).last_hidden_state[:, :-1]
+            learned_BT = labels_BT[:, 1:] != -100
+            logits_NV = model.lm_head(hidden_BTD[learned_BT])
         loss = F.cross_entropy(logits_NV.float(), labels_BT[:, 1:][learned_BT])
         loss.backward()
         average_gradients(model)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        mean += 0.01 * (loss.item() - mean)
-        if share * (checkpoints + 1) > n_saved + 1:
-            n_saved += 1
-            save(model, tokenizer, folder.with_name(f"{folder.name}-{n_saved}"))
-        if rank() == 0 and time.monotonic() - said > 15:
+        mean += max(0.01, 1 / (step + 1)) * (loss.item() - mean)
+        keep((step + 1) / n_steps)
+        if time.monotonic() - said > 15:
             said = time.monotonic()
-            seconds = said - start
-            line = f"{100 * share:5.1f} %  step {step}  loss {mean:.3f}  {seconds:.0f} s"
-            print(line, flush=True)
-            with open(log, "a") as file:
-                file.write(line + "\n")
-    return model
+            say(f"step {step + 1} of {n_steps}  loss {mean:.3f}  {said - start:.0f} s")
+    model.set_attn_implementation("sdpa")
 
 
 def main() -> None:
@@ -256,8 +309,6 @@ def main() -> None:
     parser.add_argument("name", choices=sorted(RECIPES))
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--million-tokens", type=float)
-    parser.add_argument("--resume", type=Path, help="a checkpoint to go on from")
-    parser.add_argument("--share", type=float, default=0.0, help="how far that one is, in [0, 1]")
     parser.add_argument("--checkpoints", type=int, default=0, help="also write NAME-1, NAME-2, ...")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -266,19 +317,52 @@ def main() -> None:
     recipe = RECIPES[arguments.name]
     if arguments.million_tokens:
         recipe = replace(recipe, million_tokens=arguments.million_tokens)
+    torch.manual_seed(recipe.seed)
     folder = arguments.out / arguments.name
     folder.mkdir(parents=True, exist_ok=True)
-    resume = (arguments.resume, arguments.share) if arguments.resume else None
-    tokenizer = (
-        PreTrainedTokenizerFast.from_pretrained(resume[0]) if resume else make_tokenizer(recipe)
-    )
-    model = train(recipe, tokenizer, folder, arguments.checkpoints, resume)
-    save(model, tokenizer, folder)
-    if rank() == 0:
-        (folder / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1) + "\n")
+    make(recipe, folder, arguments.checkpoints)
     if dist.is_initialized():
         dist.barrier()
         dist.destroy_process_group()
+
+
+def make(recipe: Recipe, folder: Path, checkpoints: int) -> None:
+    """Train a model and write it with its recipe."""
+    log = folder.with_suffix(".log")
+
+    def say(line: str) -> None:
+        if rank() == 0:
+            print(line, flush=True)
+            with open(log, "a") as file:
+                file.write(line + "\n")
+
+    saved = 0
+
+    def keep(share: float) -> None:
+        nonlocal saved
+        if share * (checkpoints + 1) >= saved + 1 and share < 1:
+            saved += 1
+            save(model, tokenizer, folder.with_name(f"{folder.name}-{saved}"))
+
+    if recipe.base:
+        base = folder.with_name(recipe.base)
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(base)
+        model = LlamaForCausalLM.from_pretrained(base, dtype=torch.float32)
+    else:
+        tokenizer = make_tokenizer(recipe)
+        model = new_model(recipe, tokenizer)
+    say(f"{model.num_parameters():,} parameters")
+    n_steps = round(1e6 * recipe.million_tokens / recipe.tokens_per_batch)
+    train(model, of_corpus(recipe, tokenizer), n_steps, recipe.learning_rate, say, keep)
+    save(model, tokenizer, folder)
+    if recipe.sharpened:
+        if world() > 1:
+            dist.barrier()
+        own = of_own_answers(recipe, folder)
+        train(model, iter(own + own), 2 * len(own), SHARPENING_RATE, say)
+        save(model, tokenizer, folder)
+    if rank() == 0:
+        (folder / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ _WHERE = {
     "Question": "records",
     "Run": "runs",
     "Verdict": "records",
-    "Sizes": "pipeline",
+    "Sizes": "questions.mixture",
     "answer": "answers.generate",
     "answer_with_confidence": "artefacts",
     "ask": "artefacts",

@@ -12,12 +12,12 @@ from calibrant.answers.generate import MAX_NEW_TOKENS, Generation, generated
 from calibrant.errors import InvalidData, Mismatch
 from calibrant.estimators.calibrated import (
     Calibrated,
-    estimator_of,
     load_calibrated,
     read_artefact,
     recalibrated,
 )
 from calibrant.estimators.estimator import Say, silent
+from calibrant.estimators.forms import estimator_of
 from calibrant.evaluation.external import verdict
 from calibrant.models.local import LocalModel, local
 from calibrant.models.model import Given, Model

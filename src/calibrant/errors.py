@@ -11,7 +11,8 @@ CalibrantError
 ├── MissingCapability     an estimator needs what the model cannot give
 ├── NoSandbox             programs of unknown content cannot be run safely here
 ├── MissingExtra          an optional dependency is not installed
-└── ModelUnavailable      a model that cannot be loaded or reached
+├── ModelUnavailable      a model that cannot be loaded or reached
+└── DataUnavailable       questions that cannot be loaded or reached
 
 Messages say what was given, what exists and what to do next. The command line prints them as one
 line and exits with code 2.
@@ -83,3 +84,7 @@ class MissingExtra(CalibrantError):
 
 class ModelUnavailable(CalibrantError):
     """A model that cannot be loaded or reached."""
+
+
+class DataUnavailable(CalibrantError):
+    """Questions that cannot be loaded or reached."""

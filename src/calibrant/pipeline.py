@@ -10,7 +10,7 @@ import copy
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -31,69 +31,22 @@ from calibrant.grades.agreement import TO_NUMBER
 from calibrant.grades.grader import Grader, grade, grader_called
 from calibrant.grades.human import STAGE, human_verdicts
 from calibrant.models.local import LocalModel
-from calibrant.models.model import require
+from calibrant.models.model import Model, require
 from calibrant.parallel import side_by_side
-from calibrant.questions.mixture import equal_quota
-from calibrant.questions.source import load_questions
-from calibrant.questions.splits import by_split, split_of, subset_of
-from calibrant.records import Answered, Confidence, Graded, Question, content_hash
+from calibrant.questions.mixture import Sizes, choose, composition
+from calibrant.questions.source import iterate_questions
+from calibrant.questions.splits import split_of, subset_of
+from calibrant.records import Answered, Confidence, Graded, content_hash
 from calibrant.reporting.html import write_report
 from calibrant.runs import Run, write_json
 from calibrant.settings import settings_of
+from calibrant.tables import Reading
 
 ESTIMATORS = ("base_rate", "subject_rate", "sequence_likelihood", "zero_shot", "lora_prompt")
 CALIBRATORS = ("none", "temperature", "platt")
 CHUNK = 512
 """Answers that are written at once."""
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sizes:
-    """How many open questions are taken; fewer where a source has fewer."""
-
-    train: int = 2000
-    """To fit estimators on."""
-    validation: int = 300
-    """To stop early by."""
-    calibration: int = 500
-    """To fit calibrators and choose thresholds on."""
-    test: int = 450
-    """To evaluate on, of each subset (seen, development, unseen)."""
-    unanswerable: int = 112
-    """To evaluate on."""
-    choice_share: float = 0.5
-    """So many multiple-choice questions for each open one: they take longer."""
-
-    @classmethod
-    def of(cls, n_train: int, n_test: int) -> Sizes:
-        """All sizes in proportion to those of training and test."""
-        return cls(
-            train=n_train,
-            validation=max(1, round(0.15 * n_train)),
-            calibration=max(1, round(0.25 * n_train)),
-            test=n_test,
-            unanswerable=max(1, n_test // 4),
-        )
-
-
-def choose(
-    questions: Sequence[Question], sizes: Sizes, subsets: Sequence[str], seed: int
-) -> list[Question]:
-    """The questions of a run: of each format and split an equal quota of every subject."""
-    parts: dict[tuple[str, str], list[Question]] = defaultdict(list)
-    for split, members in by_split(questions, seed).items():
-        for question in members:
-            part = subset_of(question) if split == "test" else split
-            parts[question.format, part].append(question)
-    wanted = asdict(sizes) | dict.fromkeys(("seen", "development", "unseen"), sizes.test)
-    share = {"open": 1.0, "choice": sizes.choice_share}
-    return [
-        question
-        for (kind, part), members in sorted(parts.items())
-        if part in ("train", "validation", "calibration") or not subsets or part in subsets
-        for question in equal_quota(members, round(wanted[part] * share[kind]), seed)
-    ]
 
 
 def open_run(
@@ -103,14 +56,16 @@ def open_run(
     *,
     sizes: Sizes | None = None,
     subsets: Sequence[str] = (),
+    reading: Reading | None = None,
     seed: int = 0,
 ) -> Run:
     """A new run with its questions chosen, or the one that is there, made of the same."""
-    sizes = sizes or Sizes()
+    sizes, reading = sizes or Sizes(), reading or Reading()
     identity = {
         "model": asdict(model.name),
         "prompt": Prompts(model.tokenizer).label,
         "questions": questions,
+        **({"columns": dict(reading.columns)} if reading.columns else {}),
         "sizes": asdict(sizes),
         "subsets": list(subsets),
         "seed": seed,
@@ -120,10 +75,12 @@ def open_run(
         run = Run(folder, identity)
         is_new = "questions" not in run.manifest.get("finished", {})
     if is_new:  # nothing is written before the questions are there
-        chosen = choose(load_questions(questions), sizes, subsets, seed)
+        found = iterate_questions(questions, reading, seed)
+        chosen = choose(found, sizes, subsets, seed, malformed=reading.malformed)
         if not chosen:
             raise InvalidData(f"{questions} has no questions of these subsets")
         run = Run(folder, identity)
+        run.note(composition=composition(chosen), reading=reading.malformed.report)
         run.replace("questions", chosen)
     return run
 
@@ -180,7 +137,7 @@ def sample_to_grade(run: Run, n: int, seed: int = 0) -> list[Answered]:
 
 def fit_stage(
     run: Run,
-    model: LocalModel,
+    model: Model,
     estimators: Sequence[Estimator],
     *,
     calibrator: str = "platt",
@@ -227,7 +184,7 @@ def _fit_one(
     estimator: Estimator,
     use: Calibrator,
     splits: Mapping[str, Sequence[Graded]],
-    model: LocalModel,
+    model: Model,
     seed: int,
     say: Say,
 ) -> tuple[str, dict[str, Any], list[Confidence]]:
@@ -401,6 +358,7 @@ def run(
     grader: str = "exact",
     sizes: Sizes | None = None,
     subsets: Sequence[str] = (),
+    reading: Reading | None = None,
     together: bool = False,
     settings: Settings | None = None,
     seed: int = 0,
@@ -426,7 +384,9 @@ def run(
     forms = [f for e in estimators for f in (forms_of([e]) if isinstance(e, str) else [e])]
     require({form.name: form.needs for form in forms}, model)
     grader_called(grader)
-    here = open_run(folder, model, questions, sizes=sizes, subsets=subsets, seed=seed)
+    here = open_run(
+        folder, model, questions, sizes=sizes, subsets=subsets, reading=reading, seed=seed
+    )
     answer_stage(here, model, say=say, progress=progress)
     if here.manifest.get("grader") != grader:
         say(f"verdicts: {dict(grade_stage(here, grader))}")

@@ -138,7 +138,7 @@ def provenance() -> dict[str, str]:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON whole or not at all. Infinities are refused: JSON has none."""
-    _replace(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False).encode())
+    write_whole(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False).encode())
 
 
 def write_parquet(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -146,7 +146,7 @@ def write_parquet(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     sink = pa.BufferOutputStream()
     table = pa.Table.from_pylist(list(rows))
     pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
-    _replace(path, sink.getvalue().to_pybytes())
+    write_whole(path, sink.getvalue().to_pybytes())
 
 
 def read_parquet(path: Path) -> list[dict[str, Any]]:
@@ -163,7 +163,8 @@ def read_parquet(path: Path) -> list[dict[str, Any]]:
         raise DamagedFile(f"{path} is damaged: {str(error).splitlines()[0]}") from error
 
 
-def _replace(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     with open(part, "wb") as file:

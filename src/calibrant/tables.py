@@ -2,67 +2,265 @@
 
 from __future__ import annotations
 
+import ast
 import csv
+import gzip
+import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TypeVar
 
-from calibrant.errors import DamagedFile, InvalidData
-from calibrant.runs import read_parquet, write_parquet
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from calibrant.errors import CalibrantError, DamagedFile, InvalidData
+from calibrant.runs import write_parquet
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
+MORE_SUFFIXES = (".csv.gz", ".jsonl.gz", ".json", ".zip")
+"""Read as well: compressed ones, a JSON list of objects, an archive with one such list."""
+MAX_LINE = 1 << 26
+"""Bytes of a line of JSONL and characters of a CSV cell; longer ones are malformed."""
+Row = dict[str, Any]
+T = TypeVar("T")
 
 
-def read_table(path: str | Path) -> list[dict[str, Any]]:
-    """Rows of a CSV, JSONL or Parquet file; an empty CSV cell is None.
+class Malformed:
+    """What is done with a row that cannot be used: an error, or it is skipped and counted."""
+
+    def __init__(self, *, skip: bool = False) -> None:
+        self.skip = skip
+        self.counts: Counter[str] = Counter()
+        self.first: dict[str, str] = {}
+        self.n_read = 0
+
+    def refuse(
+        self, where: str, reason: str, kind: type[CalibrantError] = InvalidData, detail: str = ""
+    ) -> None:
+        """Raise `kind`, or count the row under its reason."""
+        if not self.skip:
+            raise kind(f"{where}: {reason}{detail and f' ({detail})'}")
+        self.leave_out(where, reason)
+
+    def leave_out(self, where: str, reason: str) -> None:
+        """Count a row that is left out whatever the user chose."""
+        self.counts[reason] += 1
+        self.first.setdefault(reason, where)
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """Rows read, and how many were left out, by reason with the first place of each."""
+        left_out = {r: {"n": n, "first": self.first[r]} for r, n in sorted(self.counts.items())}
+        return {"n_read": self.n_read, "left_out": left_out}
+
+    def __str__(self) -> str:
+        told = (f"{n} x {reason} (first: {self.first[reason]})" for reason, n in self)
+        return f"{self.counts.total()} left out of {self.n_read} rows read: {'; '.join(told)}"
+
+    def __iter__(self) -> Iterator[tuple[str, int]]:
+        return iter(self.counts.most_common())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How a file of one's own is read."""
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Field -> the file's column of another name; dots reach into objects ("first.answer")."""
+    malformed: Malformed = field(default_factory=Malformed)
+    """What is done with rows that cannot be used."""
+
+    @staticmethod
+    def of(pairs: Sequence[str], known: Sequence[str], *, skip: bool = False) -> Reading:
+        """From texts "FIELD=COLUMN".
+
+        Raises
+        ------
+        InvalidData
+            When one is none, or there is no such field.
+        """
+        columns = {name: column for name, _, column in (pair.partition("=") for pair in pairs)}
+        for name, column in columns.items():
+            if not column or name not in known:
+                raise InvalidData(f"{name!r} is no FIELD=COLUMN: the fields are {', '.join(known)}")
+        return Reading(columns=columns, malformed=Malformed(skip=skip))
+
+    def cell(self, row: Row, name: str) -> Any:
+        """The value of a field; None where there is none (an empty text, a NaN)."""
+        value: Any = row.get(column := self.columns.get(name, name))
+        if value is None and "." in column:
+            value = row
+            for part in column.split("."):
+                value = value.get(part) if isinstance(value, dict) else None
+        return None if value == "" or value != value else value
+
+
+def suffix_of(path: str | Path) -> str:
+    """The suffix if a table can be read from such a file (".jsonl.gz" is one), else ""."""
+    name = Path(path).name
+    return next((s for s in (*MORE_SUFFIXES, *SUFFIXES) if name.endswith(s)), "")
+
+
+def iterate_table(
+    path: str | Path, malformed: Malformed | None = None
+) -> Iterator[tuple[str, Row]]:
+    """(where, row) one after another, in memory that does not grow with the file.
+
+    `where` names the file and the line (CSV, JSONL) or row. An empty CSV cell is None. JSON lists
+    and archives are read whole.
 
     Raises
     ------
     InvalidData
-        When there is no such file, its suffix is another, or it has no rows.
+        When there is no such file, or its suffix is another.
     DamagedFile
-        Naming the line that cannot be read.
+        Naming the line that cannot be read, unless such lines are skipped.
     """
     path = Path(path)
     if not path.is_file():
         raise InvalidData(f"there is no file {path}")
-    if path.suffix not in SUFFIXES:
-        raise InvalidData(f"{path} is none of {', '.join(SUFFIXES)}")
-    if path.suffix == ".parquet":
-        rows = read_parquet(path)
-    else:
-        rows = list(_csv(path) if path.suffix == ".csv" else _jsonl(path))
+    suffix = suffix_of(path)
+    read = {".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet, ".json": _json, ".zip": _json}
+    if not suffix:
+        known = ", ".join((*SUFFIXES, *MORE_SUFFIXES))
+        raise InvalidData(f"{path} is no table: its name ends in none of {known}")
+    malformed = malformed or Malformed()
+    for number, row in read[suffix.removesuffix(".gz")](path, malformed):
+        malformed.n_read += 1
+        if row is not None:
+            unit = "line" if "csv" in suffix or "jsonl" in suffix else "row"
+            yield f"{path}, {unit} {number}", row
+
+
+def read_table(path: str | Path) -> list[Row]:
+    """All rows of a file that `iterate_table` reads.
+
+    Raises
+    ------
+    InvalidData, DamagedFile
+        As there, and when it has no rows.
+    """
+    rows = [row for _, row in iterate_table(path)]
     if not rows:
         raise InvalidData(f"{path} has no rows")
     return rows
 
 
-def _csv(path: Path) -> Iterator[dict[str, Any]]:
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        try:
-            for row in reader:
-                if None in row or None in row.values():
-                    n = len(reader.fieldnames or ())
-                    raise DamagedFile(f"{path}, line {reader.line_num}: not {n} cells")
-                yield {name: value if value != "" else None for name, value in row.items()}
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise DamagedFile(f"{path}, line {reader.line_num}: {error}") from error
+def _open(path: Path) -> IO[bytes]:
+    return gzip.open(path) if path.suffix == ".gz" else open(path, "rb")  # type: ignore[return-value]
 
 
-def _jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    with open(path, encoding="utf-8") as file:
+def _csv(path: Path, malformed: Malformed) -> Iterator[tuple[int, Row | None]]:
+    csv.field_size_limit(MAX_LINE)
+    with _open(path) as file:
+        # What is no UTF-8 becomes a lone surrogate, so that one bad cell does not end the file.
+        lines = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
+        reader = csv.DictReader(lines)
+        n_columns = len(_whole(path, lambda: reader.fieldnames) or ())
+        while True:
+            row: Row | None = None
+            try:
+                row = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                where = f"{path}, line {reader.line_num}"
+                malformed.refuse(where, "no CSV", DamagedFile, str(error))
+            where = f"{path}, line {reader.line_num}"
+            if row is not None and (None in row or None in row.values()):
+                malformed.refuse(where, f"not {n_columns} cells", DamagedFile)
+                row = None
+            elif row is not None and not _is_unicode("".join(row.values())):
+                malformed.refuse(where, "not UTF-8", DamagedFile)
+                row = None
+            yield reader.line_num, row and {k: None if v == "" else v for k, v in row.items()}
+
+
+def _jsonl(path: Path, malformed: Malformed) -> Iterator[tuple[int, Row | None]]:
+    with _open(path) as file:
         number = 0
-        try:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    row = json.loads(line)
-                    if not isinstance(row, dict):
-                        raise DamagedFile(f"{path}, line {number}: no JSON object")
-                    yield row
-        except ValueError as error:
-            raise DamagedFile(f"{path}, line {number}: {error}") from error
+        while line := _whole(path, lambda: file.readline(MAX_LINE)):
+            number += 1
+            if len(line) == MAX_LINE and not line.endswith(b"\n"):
+                while (rest := file.readline(MAX_LINE)) and not rest.endswith(b"\n"):
+                    pass
+                reason = f"longer than {MAX_LINE} bytes"
+                malformed.refuse(f"{path}, line {number}", reason, DamagedFile)
+                yield number, None
+            elif line.strip():
+                yield number, _object(line, f"{path}, line {number}", malformed)
+
+
+def _object(line: bytes, where: str, malformed: Malformed) -> Row | None:
+    """The row of one line of JSONL."""
+    detail = ""
+    try:
+        row = json.loads(line.decode("utf-8-sig"))
+        whole = b"\\ud" not in line.lower() or _is_unicode(json.dumps(row, ensure_ascii=False))
+        reason = "no JSON object" if not isinstance(row, dict) else "half of a surrogate pair"
+        if isinstance(row, dict) and whole:
+            return row
+    except UnicodeDecodeError as error:
+        reason, detail = "not UTF-8", str(error)
+    except (ValueError, RecursionError) as error:
+        reason, detail = "no JSON", str(error)
+    malformed.refuse(where, reason, DamagedFile, detail)
+    return None
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _parquet(path: Path, malformed: Malformed) -> Iterator[tuple[int, Row | None]]:
+    file = _whole(path, lambda: pq.ParquetFile(path, page_checksum_verification=True))
+    batches = file.iter_batches(batch_size=1024)
+    number = 0
+    while (batch := _whole(path, lambda: next(batches, None))) is not None:
+        for row in batch.to_pylist():
+            number += 1
+            yield number, row
+
+
+def _json(path: Path, malformed: Malformed) -> Iterator[tuple[int, Row | None]]:
+    """A list of objects, or an object that holds one such list; alone in an archive or not."""
+    found = _whole(path, lambda: json.loads(_content(path)))
+    if isinstance(found, dict):
+        lists = [v for v in found.values() if isinstance(v, list) and v and isinstance(v[0], dict)]
+        found = lists[0] if len(lists) == 1 else None
+    if not isinstance(found, list):
+        raise DamagedFile(f"{path} holds no JSON list of objects")
+    for number, row in enumerate(found, 1):
+        if not isinstance(row, dict):
+            malformed.refuse(f"{path}, row {number}", "no JSON object", DamagedFile)
+        yield number, row if isinstance(row, dict) else None
+
+
+def _content(path: Path) -> bytes:
+    if path.suffix != ".zip":
+        return path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if name.endswith(".json")]
+        if len(names) != 1:
+            raise DamagedFile(f"{path} holds {len(names)} files called *.json, not one")
+        return archive.read(names[0])
+
+
+def _whole(path: Path, read: Callable[[], T]) -> T:
+    """What `read` returns; damage to the file as a whole is told in one way."""
+    try:
+        return read()
+    except (pa.ArrowException, zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as e:
+        raise DamagedFile(f"{path} is damaged: {str(e).splitlines()[0]}") from e
 
 
 def write_table(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -97,9 +295,36 @@ def column(rows: Sequence[Mapping[str, Any]], name: str, path: object) -> list[A
 
 
 def as_list(value: Any) -> tuple[str, ...]:
-    """A cell with several values: a list, a JSON list, or forms parted by `|`; () for nothing."""
-    if value is None:
-        return ()
+    """A cell with several values: a list (also as text) or forms parted by `|`; () for nothing."""
     if isinstance(value, str):
-        value = json.loads(value) if value.startswith("[") else value.split("|")
-    return tuple(str(v) for v in (value if isinstance(value, list) else [value]))
+        value = _list_in(value) or value.split("|")
+    return as_texts(value)
+
+
+def as_texts(value: Any) -> tuple[str, ...]:
+    """A list, or one value that stands for itself, as texts; () for nothing.
+
+    Raises
+    ------
+    InvalidData
+        When it holds something that is neither text nor number.
+    """
+    values = [] if value is None else value if isinstance(value, list | tuple) else [value]
+    if wrong := [one for one in values if not isinstance(one, str | int | float)]:
+        raise InvalidData(f"{type(wrong[0]).__name__} where a text is expected")
+    return tuple(str(one) for one in values)
+
+
+def _list_in(text: str) -> list[Any] | None:
+    """The list that a text writes as JSON or as Python does; None when it writes none."""
+    if not text.startswith("["):
+        return None
+    try:
+        return list(json.loads(text))
+    except ValueError:
+        pass
+    try:
+        found = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    return found if isinstance(found, list) else None

@@ -158,6 +158,18 @@ def test_questions_without_a_reference_are_counted(llama: LocalModel) -> None:
     assert any("4 questions have no reference" in line for line in said)
 
 
+def test_brier_is_minimised_when_asked_for(llama: LocalModel) -> None:
+    items = graded(llama)
+
+    def brier(rule: str) -> float:
+        settings = LoraPrompt(rule=rule, n_epochs=8, learning_rate=0.02, kappa=0.0, patience=99)  # type: ignore[arg-type]
+        found = settings.fit(items, items, llama, 0)
+        assert isinstance(found, FittedLoraPrompt)
+        return found.losses[-1]
+
+    assert 0 < brier("brier") < 0.3 < brier("log_loss")
+
+
 def test_validation_of_one_class_is_named(llama: LocalModel) -> None:
     items = graded(llama)
     with pytest.raises(TooFewClasses):

@@ -7,15 +7,19 @@ from math import log
 import numpy as np
 import pytest
 
+from calibrant.answers import talk
 from calibrant.answers.generate import answer
 from calibrant.answers.prompts import PROBABILITY, Prompts
 from calibrant.answers.stated import WORDS
-from calibrant.errors import InvalidData
+from calibrant.errors import InvalidData, MissingCapability
 from calibrant.estimators import verbal
 from calibrant.estimators.verbal import NOT_GUESSED, NOT_STATED, Verbal
 from calibrant.grades.grader import grade
 from calibrant.metrics import auroc
 from calibrant.models.local import LocalModel
+from calibrant.models.model import Given
+from calibrant.models.remote import RemoteModel
+from calibrant.models.scripted import ScriptedModel, ScriptedServer
 from calibrant.questions.source import load_questions
 from calibrant.records import Answer, Answered, ModelName, Question
 
@@ -46,13 +50,13 @@ class Script:
     def __init__(self, model: LocalModel, monkeypatch: pytest.MonkeyPatch, *turns: list[str]):
         self.model, self.turns, self.asked = model, list(turns), []
         self.texts = [text for turn in turns for text in turn]
-        monkeypatch.setattr(verbal, "_generated", self)
+        monkeypatch.setattr(talk._Local, "_generated", lambda _, rows: self(rows))
         # Tiny tokenizers lack most signs: a text's number stands for its tokens.
-        monkeypatch.setattr(verbal, "decode", lambda _, ids: self.texts[ids[0]])
+        monkeypatch.setattr(talk, "decode", lambda _, ids: self.texts[ids[0] - 10])
 
-    def __call__(self, rows: list[list[int]], *_: object) -> list[list[int]]:
+    def __call__(self, rows: list[list[int]]) -> list[list[int]]:
         self.asked.append([self.model.tokenizer.decode(row) for row in rows])
-        return [[self.texts.index(text)] for text in self.turns.pop(0)]
+        return [[10 + self.texts.index(text)] for text in self.turns.pop(0)]
 
 
 def test_the_request_follows_the_answers_own_tokens(tiny: LocalModel) -> None:
@@ -126,6 +130,27 @@ def test_two_stages_with_guesses(
     assert "LIKELY" not in script.asked[0][0]
     if tiny.tokenizer.chat_template:
         assert "2 guesses" in script.asked[1][0]
+
+
+def test_remote_models_are_asked_the_same(items: list[Answered]) -> None:
+    """By messages: the request follows the answer, and guesses are rated in a second turn."""
+    model = ScriptedModel(lambda words: "75%" if words == PROBABILITY else "unheard")
+    assert verbal.FittedVerbal(Verbal()).score(items, model).values == pytest.approx([log(3)] * 3)
+    assert model.asked == [PROBABILITY] * 3
+    guessing = ScriptedModel(
+        lambda words: (
+            "Lyon\nParis" if "France" in words else "30%\n75%" if "lines" in words else "?"
+        )
+    )
+    found = verbal.FittedVerbal(Verbal(n_guesses=2)).score(items, guessing)
+    assert found.values[0] == pytest.approx(log(3))
+    assert found.reasons == {1: NOT_GUESSED, 2: NOT_GUESSED}
+    with pytest.raises(MissingCapability):
+        verbal.FittedVerbal(Verbal()).score(items, Given("someone"))
+    with ScriptedServer(lambda words: "25%") as server:
+        remote = RemoteModel("m", base_url=server.base_url)
+        values = verbal.FittedVerbal(Verbal()).score(items, remote).values
+    assert values == pytest.approx([-log(3)] * 3)
 
 
 def test_settings_are_checked() -> None:

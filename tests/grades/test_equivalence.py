@@ -27,6 +27,7 @@ from calibrant.grades.equivalence import (
     equivalence,
     similarities,
 )
+from calibrant.models.encoder import encoder_called
 from calibrant.models.entailment import Entailment
 from calibrant.models.local import LocalModel
 from calibrant.models.model import Given
@@ -87,6 +88,19 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_embedding_is_the_cosine(encoder_folder: str) -> None:
+    how = equivalence("embedding", GIVEN, judge=encoder_folder)
+    texts = ["one", "two of three", "one ."]
+    pairs = [(QUESTION, a, b) for a in texts for b in texts]
+    found = how.similarity(pairs)
+    vectors = encoder_called(encoder_folder).embed(texts)
+    np.testing.assert_allclose(found, np.clip(vectors @ vectors.T, 0, 1).ravel(), atol=1e-6)
+    assert (found <= 1).all() and found[0] == pytest.approx(1)
+    np.testing.assert_allclose(how.similarity(pairs[1:2]), found[1:2], atol=1e-6)
+    pairs = [(QUESTION, "in 1947", other) for other in ("1948", "1,947", "May 3, 1947", "one")]
+    assert [value == 0 for value in how.similarity(pairs)] == [True, False, False, False]
+
+
 def test_entailment_goes_both_ways(classifier: Path) -> None:
     pairs = [(QUESTION, "Paris", "Rome"), (QUESTION, "Oslo", "Paris is Paris of France")]
     how = equivalence("nli", GIVEN, judge=str(classifier))
@@ -108,9 +122,10 @@ def test_entailment_goes_both_ways(classifier: Path) -> None:
 
 
 def test_classifiers_that_cannot_serve(classifier: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelUnavailable, match="no folder 'x/y'"):
-        Entailment("x/y")
+    with pytest.raises(ModelUnavailable, match="no model or folder 'no/such/model'"):
+        Entailment("no/such/model")
     (tmp_path / "config.json").write_text("{")
+    (tmp_path / "model.safetensors").write_text("")
     with pytest.raises(DamagedFile, match="cannot be loaded"):
         Entailment(str(tmp_path))
     model = BertForSequenceClassification.from_pretrained(classifier)

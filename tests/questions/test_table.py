@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from calibrant import registry
 from calibrant.errors import CalibrantError, InvalidData, UnknownName
-from calibrant.questions.mixture import equal_quota
+from calibrant.questions.mixture import Draw, Sizes, choose, equal_quota, itself
 from calibrant.questions.source import load_questions
 from calibrant.questions.splits import check_disjoint
 from calibrant.records import Question
+from calibrant.tables import Malformed, Reading
 
 
 def write(folder: Path, text: str, name: str = "q.csv") -> str:
@@ -32,9 +34,9 @@ def test_csv_and_jsonl(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("question,target\n,a\n", "row 1: field 'question'"),
-        ("question,target\nWhat?,\n", "row 1: field 'target'"),
-        ("question,target\nWhat?,a\nWhat?,a\n", "row 2: the same question"),
+        ("question,target\n,a\n", "line 2: field 'question'"),
+        ("question,target\nWhat?,\n", "line 2: field 'target'"),
+        ("question,target\nWhat?,a\nWhat?,a\n", "line 3: the same question"),
         ("question,target,choices\nWhat?,a,b|c\n", "no target is among"),
         ("question,target\n", "no rows"),
     ],
@@ -65,4 +67,47 @@ def test_quota_is_equal_nested_and_blind_to_order() -> None:
 def test_a_group_on_two_sides_is_named() -> None:
     one, two = (Question(text=t, group="g") for t in ("a?", "b?"))
     with pytest.raises(InvalidData, match="'g' is in train and in test"):
-        check_disjoint({"train": [one], "test": [two]})
+        check_disjoint([(one, "train"), (two, "test")])
+
+
+def test_a_draw_in_passing_is_the_quota_of_all() -> None:
+    subjects = ["a"] * 60 + ["b"] * 5 + [f"s{i}" for i in range(30)]
+    questions = [Question(text=f"{i}?", subject=s) for i, s in enumerate(subjects)]
+    for n in (0, 1, 7, 20, 50, 200):
+        for order in (questions, questions[::-1]):
+            draw = Draw(n, 3, itself)
+            for question in order:
+                draw.add(question)
+                assert draw._n_kept <= 2 * max(n, len(draw._kept))
+            assert draw.drawn() == equal_quota(questions, n, 3)
+
+
+def test_held_out_parts_and_several_sources(tmp_path: Path) -> None:
+    one = write(tmp_path, "question,target\nWhat?,a\nWhich?,b\n", "one.csv")
+    two = write(tmp_path, "question,target\nWhich?,b\nwhat? ,other\n", "two.csv")
+    reading = Reading()
+    found = load_questions(f"{one},unseen={two}", reading)
+    assert [q.source.split for q in found] == ["", "", "unseen"]
+    assert dict(reading.malformed) == {"the same question in two sources": 1}
+    with pytest.raises(InvalidData, match=r"is in (train|validation|calibration) and in test"):
+        choose(found, Sizes(), (), 1)
+    kept = choose(found, Sizes(), (), 1, malformed=Malformed(skip=True))
+    assert {q.text for q in kept} == {"Which?", "what? "}, "the question that is tested stays"
+
+
+def test_letters_and_answerable(tmp_path: Path) -> None:
+    text = "question,target,choices,answerable\nWhat?,(B),x|y,\nWhich?,,,false\n"
+    one, two = load_questions(write(tmp_path, text))
+    assert one.targets == ("y",) and not two.answerable and not two.targets
+
+
+def test_columns_and_skips(tmp_path: Path) -> None:
+    path = write(tmp_path, "prompt,gold\nWhat?,a\n,b\nwhat?,\n")
+    reading = Reading(columns={"question": "prompt", "target": "gold"})
+    with pytest.raises(InvalidData, match=r"line 3: field 'question' \(column 'prompt'\)"):
+        load_questions(path, reading)
+    reading = replace(reading, malformed=Malformed(skip=True))
+    assert [q.text for q in load_questions(path, reading)] == ["What?"]
+    assert reading.malformed.counts.total() == 2
+    with pytest.raises(InvalidData, match="no rows that can be used"):
+        load_questions(write(tmp_path, "question\nx\n"), Reading(malformed=Malformed(skip=True)))

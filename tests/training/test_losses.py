@@ -8,13 +8,19 @@ import pytest
 import torch
 from scipy.spatial.distance import jensenshannon
 
-from calibrant.training.losses import jensen_shannon, two_token_cross_entropy
+from calibrant.training.losses import jensen_shannon, two_token_brier, two_token_cross_entropy
 
 
 def test_cross_entropy_by_hand() -> None:
     logits = torch.tensor([[0.0, 0.0], [0.0, math.log(3.0)]])
     loss = two_token_cross_entropy(logits, torch.tensor([1, 0]))
     assert loss.item() == pytest.approx(math.log(2) + math.log(4))
+
+
+def test_brier_by_hand() -> None:
+    logits = torch.tensor([[0.0, 0.0], [0.0, math.log(3.0)]])
+    loss = two_token_brier(logits, torch.tensor([1, 0]))
+    assert loss.item() == pytest.approx(0.25 + 0.75**2)
 
 
 def test_divergence_of_equal_and_of_disjoint_distributions() -> None:

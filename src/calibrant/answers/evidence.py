@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 
 from calibrant.answers.prompts import evidence
 from calibrant.models.encoder import Encoder
+from calibrant.models.remote import RemoteModel, run_async, side_by_side
 from calibrant.records import Answered
 
+AT_ONCE = 64
+"""Texts in one request to an endpoint."""
 HEAD_SHARE = 0.6
 """Share of the tokens that the question may take when the answer needs the rest."""
 
@@ -50,11 +53,35 @@ def _end(ids: list[int], n: int) -> list[int]:
 
 
 def embeddings(
-    items: Sequence[Answered], encoder: Encoder, max_tokens: int, *, tell_model: bool = False
+    items: Sequence[Answered],
+    encoder: Encoder | RemoteModel,
+    max_tokens: int,
+    *,
+    tell_model: bool = False,
 ) -> NDArray[np.float64]:
-    """The frozen encoder's embedding of each item, (N, D)."""
+    """The frozen encoder's embedding of each item, (N, D).
+
+    An endpoint is sent the text as it is: it cuts by rules of its own.
+    """
     if not items:
-        return np.empty((0, encoder.width))
+        return np.empty((0, 0))
+    if isinstance(encoder, RemoteModel):
+        pairs = [evidence(item, tell_model=tell_model) for item in items]
+        texts = ["\n".join(filter(None, parts)) for parts in pairs]
+        return run_async(_remote(texts, encoder)).astype(np.float64)
     rows = sequences(items, encoder, max_tokens, tell_model=tell_model)
     found = encoder.batched(rows, lambda part: encoder.pooled([rows[i] for i in part]))
     return np.asarray(found.numpy(), dtype=np.float64)
+
+
+async def _remote(texts: Sequence[str], encoder: RemoteModel) -> NDArray[np.float32]:
+    """Embeddings (N, D) of texts, in requests of some texts each."""
+    starts = range(0, len(texts), AT_ONCE)
+    found: dict[int, NDArray[np.float32]] = {}
+
+    async def one(start: int) -> None:
+        found[start] = await encoder.embeddings(texts[start : start + AT_ONCE])
+
+    async with encoder:
+        await side_by_side((one(start) for start in starts), encoder.n_in_flight)
+    return np.concatenate([found[start] for start in starts])

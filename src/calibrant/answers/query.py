@@ -20,10 +20,12 @@ Activation = Literal["full", "query"]
 """Where an adapter acts: on every token, or from the query on."""
 
 
-def sequences(items: Sequence[Answered], model: LocalModel) -> list[list[int]]:
-    """Token ids of question, answer and query of each item."""
+def sequences(
+    items: Sequence[Answered], model: LocalModel, *, with_query: bool = True
+) -> list[list[int]]:
+    """Token ids of question, answer and (unless left out) query of each item."""
     prompts = Prompts(model.tokenizer)
-    return [sum(prompts.asked(item, model.name), []) for item in items]
+    return [sum(prompts.asked(item, model.name)[: 2 + with_query], []) for item in items]
 
 
 def option_logits(

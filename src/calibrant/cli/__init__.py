@@ -19,7 +19,7 @@ from calibrant.errors import CalibrantError, UnknownName
 USAGE_ERROR: Any = typer.BadParameter.__base__
 VERBS = (
     "run", "answer", "grade", "grade-by-hand", "agree", "fit", "score", "recalibrate",
-    "evaluate", "report", "ask", "list", "doctor",
+    "evaluate", "report", "ask", "study", "list", "doctor",
 )  # fmt: skip
 
 
@@ -34,7 +34,10 @@ def app(verbs: Sequence[str] = VERBS) -> typer.Typer:
     made.callback()(lambda: None)
     for verb in verbs:
         module = importlib.import_module(f"calibrant.cli.{verb.replace('-', '_')}")
-        made.command(verb)(module.command)
+        if hasattr(module, "sub"):  # a verb with verbs of its own
+            made.add_typer(module.sub, name=verb)
+        else:
+            made.command(verb)(module.command)
     return made
 
 

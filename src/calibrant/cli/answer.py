@@ -12,6 +12,8 @@ def command(
     model: options.Model = "almanac-small",
     questions: options.Questions = "almanac",
     out: options.Out = Path("runs/demo"),
+    column: options.Column = None,
+    malformed: options.Malformed = "error",
     subsets: options.Subsets = "",
     n_train: options.NTrain = 2000,
     n_test: options.NTest = 450,
@@ -26,12 +28,23 @@ def command(
     Example: calibrant answer --model almanac-small --questions almanac --out runs/demo
     """
     from calibrant.models.local import LocalModel
-    from calibrant.pipeline import Sizes, answer_stage, open_run
+    from calibrant.pipeline import answer_stage, open_run
+    from calibrant.questions.fields import FIELDS
+    from calibrant.questions.mixture import Sizes
 
     here = LocalModel(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+    reading = options.reading(column, malformed, FIELDS)
     run = open_run(
-        out, here, questions, sizes=Sizes.of(n_train, n_test), subsets=names(subsets), seed=seed
+        out,
+        here,
+        questions,
+        sizes=Sizes.of(n_train, n_test),
+        subsets=names(subsets),
+        reading=reading,
+        seed=seed,
     )
+    if reading.malformed.counts:
+        say(str(reading.malformed))
     with progress("answers") as bar:
         n = answer_stage(run, here, say=say, progress=bar)
     tell({"run": str(out), "n_answered": n}, as_json, f"{n} questions answered, in {out}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -12,13 +12,20 @@ from typing import Annotated
 import typer
 
 from calibrant.cli import say
+from calibrant.errors import UnknownName
+from calibrant.tables import Reading
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Model = Annotated[
     str, typer.Option(help="Embedded model, folder with safetensors, or name on a hub.")
 ]
 Questions = Annotated[
-    str, typer.Option(help="Question source, or a CSV, JSONL or Parquet file with your own.")
+    str,
+    typer.Option(help="Question source, NAME:PATH for local files, or a file with your own."),
+]
+Column = Annotated[list[str] | None, typer.Option(help="FIELD=COLUMN of your file; repeat it.")]
+Malformed = Annotated[
+    str, typer.Option(help="Rows that cannot be used: error, or skip (and count them).")
 ]
 Out = Annotated[Path, typer.Option(help="The run's folder.")]
 RunFolder = Annotated[Path, typer.Argument(help="The run's folder.")]
@@ -40,6 +47,13 @@ NResamples = Annotated[int, typer.Option(help="Bootstrap replicates; 0 for no in
 NBins = Annotated[int, typer.Option(help="Bins of the calibration errors.")]
 Clip = Annotated[float | None, typer.Option(help="Clip confidences for the log loss, e.g. 1e-12.")]
 Seed = Annotated[int, typer.Option(help="Of everything that is drawn.")]
+
+
+def reading(column: list[str] | None, malformed: str, known: Sequence[str]) -> Reading:
+    """How a file is read."""
+    if malformed not in ("error", "skip"):
+        raise UnknownName("treatment of malformed rows", malformed, ("error", "skip"))
+    return Reading.of(column or (), known, skip=malformed == "skip")
 
 
 def names(text: str) -> list[str]:

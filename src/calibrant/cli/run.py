@@ -3,20 +3,44 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Any
+
+import typer
 
 from calibrant.cli import options, say, tell
 from calibrant.cli.options import names, progress
+
+NTrain = Annotated[
+    int | None,
+    typer.Option(help="Open training answers; half as many choices (2000; with --answers all)."),
+]
+NTest = Annotated[
+    int | None,
+    typer.Option(help="Open test answers of each subset; half as many choices (450; or all)."),
+]
 
 
 def command(
     model: options.Model = "almanac-small",
     questions: options.Questions = "almanac",
+    answers: Annotated[
+        Path | None, typer.Option(help="File with answers that exist: no model is asked.")
+    ] = None,
+    answered_by: Annotated[
+        str, typer.Option(help="With --answers: the model that is meant, if there are several.")
+    ] = "",
     out: options.Out = Path("runs/demo"),
-    estimators: options.Estimators = options.ALL_ESTIMATORS,
-    grader: options.Grader = "exact",
+    estimators: Annotated[
+        str, typer.Option(help="Names, parted by commas; when empty the usual ones.")
+    ] = "",
+    grader: Annotated[
+        str, typer.Option(help="How open answers are graded: exact, if the file does not tell.")
+    ] = "",
+    column: options.Column = None,
+    malformed: options.Malformed = "error",
     subsets: options.Subsets = "",
-    n_train: options.NTrain = 2000,
-    n_test: options.NTest = 450,
+    n_train: NTrain = None,
+    n_test: NTest = None,
     n_resamples: options.NResamples = 1000,
     together: options.Together = False,
     device: options.Device = "auto",
@@ -32,24 +56,82 @@ def command(
     Example: calibrant run --model almanac-small --questions almanac --out runs/demo
     """
     from calibrant.evaluation.evaluate import Settings
-    from calibrant.models.local import LocalModel
-    from calibrant.pipeline import Sizes, run
     from calibrant.reporting.terminal import results_table
 
-    here = LocalModel(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
-    with progress("answers") as bar:
-        metrics = run(
-            out,
-            model=here,
-            questions=questions,
-            estimators=names(estimators),
-            grader=grader,
-            sizes=Sizes.of(n_train, n_test),
-            subsets=names(subsets),
-            together=together,
-            settings=Settings(n_resamples=n_resamples),
-            seed=seed,
-            say=say,
-            progress=bar,
-        )
+    common: dict[str, Any] = {
+        "together": together,
+        "settings": Settings(n_resamples=n_resamples),
+        "seed": seed,
+        "say": say,
+    }
+    load: dict[str, Any] = {
+        "device": device,
+        "dtype": dtype,
+        "trust_remote_code": trust_remote_code,
+    }
+    if answers:
+        metrics = _given(
+            out, answers, answered_by, names(estimators), grader, column, malformed,
+            n_train, n_test, model, load, common,
+        )  # fmt: skip
+    else:
+        from calibrant.models.local import LocalModel
+        from calibrant.pipeline import ESTIMATORS, run
+        from calibrant.questions.fields import FIELDS
+        from calibrant.questions.mixture import Sizes
+
+        reading = options.reading(column, malformed, FIELDS)
+        here = LocalModel(model, **load)
+        with progress("answers") as bar:
+            metrics = run(
+                out,
+                model=here,
+                questions=questions,
+                estimators=names(estimators) or ESTIMATORS,
+                grader=grader or "exact",
+                sizes=Sizes.of(n_train or 2000, n_test or 450),
+                subsets=names(subsets),
+                reading=reading,
+                progress=bar,
+                **common,
+            )
+        if reading.malformed.counts:
+            say(str(reading.malformed))
     tell(metrics, as_json, f"{results_table(metrics)}\n\nreport: {out / 'report.html'}")
+
+
+def _given(
+    out: Path,
+    answers: Path,
+    answered_by: str,
+    estimators: list[str],
+    grader: str,
+    column: list[str] | None,
+    malformed: str,
+    n_train: int | None,
+    n_test: int | None,
+    model: str,
+    load: dict[str, Any],
+    common: dict[str, Any],
+) -> dict[str, Any]:
+    from calibrant.answers.given import FIELDS
+    from calibrant.estimators.forms import forms_of
+    from calibrant.given import run_given
+    from calibrant.models.local import LocalModel
+    from calibrant.questions.mixture import N_ALL, Sizes
+
+    some = n_train is not None or n_test is not None
+    sizes = Sizes.of(n_train or N_ALL, n_test or N_ALL, choice_share=1.0)
+    return run_given(
+        out,
+        answers,
+        answered_by=answered_by,
+        estimators=estimators,
+        grader=grader,
+        model=LocalModel(model, **load)
+        if any(f.calls_model for f in forms_of(estimators))
+        else None,
+        sizes=sizes if some else None,
+        reading=options.reading(column, malformed, FIELDS),
+        **common,
+    )

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from calibrant import registry
 from calibrant.answers.prompts import text_record
 from calibrant.calibration.calibrator import Calibrator, FittedCalibrator
 from calibrant.errors import DamagedFile, InvalidData, Mismatch, NothingGraded
@@ -25,6 +24,7 @@ from calibrant.estimators.estimator import (
     graded_only,
     silent,
 )
+from calibrant.estimators.forms import described, estimator_of, restored
 from calibrant.models.model import Model
 from calibrant.records import Answered, Confidence, Format, Graded, content_hash
 from calibrant.runs import provenance, write_json
@@ -97,11 +97,9 @@ class Calibrated:
         """Write the artefact's folder."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        state = self.fitted.save(folder)
         artefact = {
             "schema": SCHEMA,
-            "estimator": {"name": self.estimator.name, "settings": self.estimator.settings()},
-            "state": state,
+            **described(self.fitted, folder),
             "calibrator": {"name": self.calibrator_name, "fitted": self.calibrator.to_dict()},
             "formats": list(self.formats),
             "made_with": dict(self.made_with),
@@ -230,10 +228,9 @@ def load_calibrated(
     artefact = read_artefact(folder)
     made_with = artefact["made_with"]
     try:
-        estimator = estimator_of(artefact)
-        if estimator.calls_model and not allow_mismatch:
+        if estimator_of(artefact).calls_model and not allow_mismatch:
             _check_match(made_with, model, folder)
-        fitted = _fitted(estimator, artefact["state"], Path(folder))
+        fitted = restored(artefact, Path(folder))
         calibrator = FittedCalibrator.from_dict(artefact["calibrator"]["fitted"])
     except (KeyError, TypeError) as error:
         raise DamagedFile(f"{folder}/artefact.json is damaged: {error!r}") from error
@@ -244,16 +241,6 @@ def load_calibrated(
         formats=tuple(artefact["formats"]),
         made_with=made_with,
     )
-
-
-def estimator_of(artefact: Mapping[str, Any]) -> Estimator:
-    """The estimator, with the settings that an artefact was fitted with."""
-    settings = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in artefact["estimator"]["settings"].items()
-    }
-    made: Estimator = registry.get("estimators", artefact["estimator"]["name"])(**settings)
-    return made
 
 
 def _check_match(made_with: Mapping[str, Any], model: Model, folder: str | Path) -> None:
@@ -269,13 +256,6 @@ def _check_match(made_with: Mapping[str, Any], model: Model, folder: str | Path)
                 f" (revision {model.name.revision}): its confidences would mean nothing;"
                 " allow the mismatch if you know better"
             )
-
-
-def _fitted(estimator: Estimator, state: dict[str, Any], folder: Path) -> FittedEstimator:
-    """Each estimator's module holds its fitted class: `Fitted` + its name."""
-    module = __import__(type(estimator).__module__, fromlist=["_"])
-    cls: type[FittedEstimator] = getattr(module, f"Fitted{type(estimator).__name__}")
-    return cls.load(estimator, state, folder)
 
 
 def read_artefact(folder: str | Path) -> dict[str, Any]:

@@ -1,16 +1,47 @@
-"""Estimators by name, with settings from text."""
+"""Estimators by name; fitted ones to and from a folder."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from calibrant import registry
-from calibrant.estimators.estimator import Estimator
+from calibrant.estimators.estimator import Estimator, FittedEstimator
 from calibrant.settings import with_settings
 
-__all__ = ["forms_of", "with_settings"]
+__all__ = ["described", "estimator_of", "forms_of", "restored", "with_settings"]
 
 
 def forms_of(names: Sequence[str]) -> list[Estimator]:
     """The forms of the estimators that are named, in that order."""
     return [form for name in names for form in registry.get("estimators", name).forms()]
+
+
+def described(fitted: FittedEstimator, folder: Path) -> dict[str, Any]:
+    """Name, settings and state of a fitted estimator; what does not fit JSON is in the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = fitted.save(folder)
+    estimator = fitted.estimator
+    named = {"name": estimator.name, "settings": estimator.settings()}
+    return {"estimator": named, "state": state}
+
+
+def estimator_of(description: Mapping[str, Any]) -> Estimator:
+    """The estimator of a description."""
+    named = description["estimator"]
+    settings = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in named["settings"].items()
+    }
+    made: Estimator = registry.get("estimators", named["name"])(**settings)
+    return made
+
+
+def restored(description: Mapping[str, Any], folder: Path) -> FittedEstimator:
+    """The inverse of `described`."""
+    estimator = estimator_of(description)
+    # Each estimator's module holds its fitted class: `Fitted` + its name.
+    module = __import__(type(estimator).__module__, fromlist=["_"])
+    cls: type[FittedEstimator] = getattr(module, f"Fitted{type(estimator).__name__}")
+    return cls.load(estimator, description["state"], folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from peft import LoraConfig
@@ -27,10 +27,10 @@ from calibrant.models.model import Capability, Model
 from calibrant.models.prefix import Prefix
 from calibrant.records import Answered, Graded
 from calibrant.training import adapters
-from calibrant.training.loop import LoopSettings, train
+from calibrant.training.loop import LoopSettings, rate_for_width, train
+from calibrant.training.losses import RULES
 from calibrant.training.prompt_tuning import FullTuning, QueryTuning, Tuning
 
-PAPER_RATE, PAPER_WIDTH = 1e-4, 4096
 ENGINE = "peft"
 """What runs adapters here."""
 ENGINES: dict[Activation, tuple[str, ...]] = {
@@ -58,6 +58,8 @@ class LoraPrompt(Estimator):
     """Where the adapter acts: on every token (the paper's form), or from the query on."""
     kappa: float = 1.0
     """Weight of the regulariser; 0 switches it off. From the query on there is none."""
+    rule: Literal["log_loss", "brier"] = "log_loss"
+    """Proper scoring rule that is minimised; the log loss on validation stops it in any case."""
     n_epochs: float = 3.0
     """Passes over the training answers at most; early stopping may end before."""
     batch_size: int = 32
@@ -93,6 +95,7 @@ class LoraPrompt(Estimator):
         with adapters.attached(base, config) as peft:
             right = correct.astype(bool).tolist()
             tuning = self._tuning(peft, base, kept, right, say)
+            tuning.rule = RULES[self.rule]
             checking = self._tuning(peft, base, checked, checked_correct.astype(bool).tolist())
             trained = _train(self, tuning, checking, seed, folder, say)
             adapters.load_trained(peft, trained.weights)
@@ -124,11 +127,10 @@ def _train(
     folder: Path | None,
     say: Say,
 ) -> Any:
-    rate = estimator.learning_rate or PAPER_RATE * PAPER_WIDTH / tuning.model.width
     settings = LoopSettings(
         n_epochs=estimator.n_epochs,
         batch_size=estimator.batch_size,
-        learning_rate=rate,
+        learning_rate=estimator.learning_rate or rate_for_width(tuning.model.width),
         patience=estimator.patience,
     )
     parameters = {n: p for n, p in tuning.peft.named_parameters() if p.requires_grad}
@@ -203,3 +205,40 @@ class FittedLoraPrompt(FittedEstimator):
         if ENGINE not in state["engines"]:
             raise Mismatch(f"{folder} runs on {', '.join(state['engines'])}, not on {ENGINE}")
         return FittedLoraPrompt(estimator, config, weights, query, (), tuple(state["history"]))
+
+
+def from_adapter(folder: str | Path, model: LocalModel) -> FittedLoraPrompt:
+    """An adapter that others tuned for the paper's query, in PEFT's format; not calibrated yet.
+
+    Published ones may hold embeddings, enlarged by a pad token and saved along: these must be the
+    base model's, and are left aside.
+
+    Raises
+    ------
+    DamagedFile
+        When it cannot be read.
+    Mismatch
+        When its embeddings are not the base model's, or it acts from some token on.
+    """
+    config, weights, invocation = adapters.read(Path(folder))
+    if invocation:
+        raise Mismatch(f"the adapter at {folder} acts from some token on: load its artefact")
+    tables = {
+        "embed_tokens": model.module.get_input_embeddings().weight,
+        "lm_head": model.module.get_output_embeddings().weight,
+    }
+    for name in [name for name in weights if "lora_" not in name]:
+        base = next((table for part, table in tables.items() if part in name), None)
+        saved = weights.pop(name)
+        n = 0 if base is None else min(len(base), len(saved))
+        if base is None or not torch.allclose(saved[:n].to(base), base[:n], atol=1e-2):
+            raise Mismatch(f"the adapter at {folder} changes {name}, not only what LoRA adds")
+    targets = tuple(sorted(config.target_modules or ()))
+    usual = adapters.lora_config(model, rank=config.r, alpha=1, dropout=0, targets=())
+    estimator = LoraPrompt(
+        rank=config.r,
+        alpha=config.lora_alpha,
+        dropout=config.lora_dropout,
+        targets=() if set(targets) == set(usual.target_modules or ()) else targets,
+    )
+    return FittedLoraPrompt(estimator, config, weights, Prompts(model.tokenizer).query)

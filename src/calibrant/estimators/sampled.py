@@ -137,7 +137,7 @@ class Compared(Sampled, ABC):
     """An estimator that asks which samples say the same."""
 
     equivalence: str = "match"
-    """How that is told: match, nli or judge (see grades/equivalence.py)."""
+    """How that is told: match, embedding, nli or judge (see grades/equivalence.py)."""
     judge: str = ""
     """The model that compares, where it is not the one that answers."""
     threshold: float | None = None

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from calibrant.answers.hidden import Place, hidden_states
+from calibrant.answers.hidden import Place, kept_states, n_layers
 from calibrant.errors import InvalidData, TooFewClasses
 from calibrant.estimators.estimator import FittedEstimator, Say, Scores, silent
 from calibrant.estimators.logistic_head import LogisticHead
@@ -29,8 +29,8 @@ class SemanticEntropyProbe(Compared):
     """
 
     name: ClassVar = "semantic_entropy_probe"
-    layers: tuple[int, ...] = (-1,)
-    """Layers whose states are read, side by side."""
+    layers: tuple[int, ...] = ()
+    """Layers whose states are read, side by side; none: the one two thirds of the way up."""
     place: Place = "last"
     """Where they are read."""
     strength: float = 1.0
@@ -112,7 +112,9 @@ def best_split(entropy: Floats) -> float:
 def _features(
     estimator: SemanticEntropyProbe, items: Sequence[Answered], model: Model, say: Say
 ) -> Floats:
-    states = hidden_states(items, local(model), estimator.layers, estimator.place, say)
+    base = local(model)
+    layers = estimator.layers or (round(2 * n_layers(base) / 3),)
+    states = kept_states(items, base, layers, estimator.place, say)
     return states.reshape(len(items), -1).astype(np.float64)
 
 

@@ -55,8 +55,9 @@ class SubjectRate(Estimator):
 
 
 def _names(question: Question) -> list[str]:
-    """The most particular first."""
-    return [f"subject:{question.subject}", f"category:{question.category}"]
+    """The most particular first; what is empty names nothing."""
+    named = {"subject": question.subject, "category": question.category}
+    return [f"{kind}:{name}" for kind, name in named.items() if name]
 
 
 class FittedSubjectRate(FittedEstimator):

@@ -5,13 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
-
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from safetensors.torch import save_file
-from scipy.special import log_expit
+from typing import Any, ClassVar
 
 from calibrant.answers.evidence import embeddings
 from calibrant.estimators.estimator import (
@@ -23,18 +17,19 @@ from calibrant.estimators.estimator import (
     non_default,
     silent,
 )
-from calibrant.estimators.logistic_head import LogisticHead
+from calibrant.estimators.vector_head import (
+    Head,
+    Kind,
+    Vectors,
+    fit_head,
+    head_scores,
+    load_head,
+    save_head,
+)
 from calibrant.models.encoder import DEFAULT, Encoder, check_encoder, encoder_called
 from calibrant.models.model import Model
+from calibrant.models.remote import RemoteModel
 from calibrant.records import Answered, Graded, ModelName
-from calibrant.training import adapters
-from calibrant.training.loop import LoopSettings
-from calibrant.training.mlp import fit_mlp, mlp_scores
-
-Vectors = NDArray[np.float64]
-Head = Literal["mlp", "logistic"]
-STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-"""Inverse penalties of the logistic head that are tried on the validation answers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +37,12 @@ class TextEmbedding(Estimator):
     """Knows what question and answer are about; needs nothing of the model that answered."""
 
     name: ClassVar = "text_embedding"
-    head: Head = "mlp"
+    head: Kind = "mlp"
     """The paper's MLP, or a logistic regression whose penalty the validation answers choose."""
     encoder: str = DEFAULT
-    """Name of an encoder, or its folder."""
+    """Name of an encoder, or its folder; with `base_url` the endpoint's name of it."""
+    base_url: str = ""
+    """Address of an OpenAI-compatible embeddings endpoint; empty for an encoder here."""
     tell_model: bool = False
     """Show the encoder which model answered; for graded answers of several models."""
     max_tokens: int = 192
@@ -79,69 +76,57 @@ class TextEmbedding(Estimator):
         """Fit the head on the embeddings."""
         kept, correct = graded_only(train)
         checked, checked_correct = graded_only(validation)
-        encoder = encoder_called(self.encoder)
+        encoder = self._opened()
         here, there = (self._embedded(items, encoder) for items in (kept, checked))
         head = self.fit_head(here, correct, there, checked_correct, seed)
         return FittedTextEmbedding(self, encoder.name, head)
 
-    def _embedded(self, items: Sequence[Answered], encoder: Encoder) -> Vectors:
+    def _opened(self) -> Encoder | RemoteModel:
+        if self.base_url:
+            return RemoteModel(self.encoder, base_url=self.base_url)
+        return encoder_called(self.encoder)
+
+    def _embedded(self, items: Sequence[Answered], encoder: Encoder | RemoteModel) -> Vectors:
         return embeddings(items, encoder, self.max_tokens, tell_model=self.tell_model)
 
     def fit_head(
         self, vectors: Vectors, correct: Vectors, held: Vectors, held_correct: Vectors, seed: int
-    ) -> LogisticHead | dict[str, torch.Tensor]:
+    ) -> Head:
         """The head on embeddings (N, D) that are computed already."""
-        if self.head == "mlp":
-            settings = LoopSettings(
-                n_epochs=self.n_epochs, learning_rate=self.learning_rate, patience=4
-            )
-            return fit_mlp(vectors, correct, held, held_correct, settings, seed)
-        sign = np.where(held_correct == 1, 1.0, -1.0)
-        heads = [LogisticHead.fit(vectors, correct, strength=c) for c in STRENGTHS]
-        return max(heads, key=lambda one: float(log_expit(sign * one.score(held)).mean()))
-
-
-def head_scores(vectors: Vectors, head: LogisticHead | dict[str, torch.Tensor]) -> Vectors:
-    """Log-odds (N,) of a head on embeddings (N, D)."""
-    if isinstance(head, LogisticHead):
-        return head.score(vectors)
-    return mlp_scores(vectors, head)
+        return fit_head(
+            self.head,
+            vectors,
+            correct,
+            held,
+            held_correct,
+            seed=seed,
+            n_epochs=self.n_epochs,
+            learning_rate=self.learning_rate,
+        )
 
 
 class FittedTextEmbedding(FittedEstimator):
     """A head, and the name of the encoder that it reads."""
 
-    def __init__(
-        self,
-        estimator: TextEmbedding,
-        encoder: ModelName,
-        head: LogisticHead | dict[str, torch.Tensor],
-    ) -> None:
+    def __init__(self, estimator: TextEmbedding, encoder: ModelName, head: Head) -> None:
         self.estimator: TextEmbedding = estimator
         self.encoder, self.head = encoder, head
 
     def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
         """Log-odds of the head."""
-        encoder = encoder_called(self.estimator.encoder)
-        check_encoder(encoder, self.encoder)
         if not items:
             return Scores.whole([])
+        encoder = self.estimator._opened()
+        if isinstance(encoder, Encoder):
+            check_encoder(encoder, self.encoder)
         return Scores.whole(head_scores(self.estimator._embedded(items, encoder), self.head))
 
     def save(self, folder: Path) -> dict[str, Any]:
         """The head, and which encoder it belongs to."""
-        state: dict[str, Any] = {"encoder": asdict(self.encoder)}
-        if isinstance(self.head, LogisticHead):
-            return {**state, "head": self.head.to_dict()}
-        save_file(self.head, folder / "head.safetensors")
-        return state
+        return {"encoder": asdict(self.encoder), **save_head(self.head, folder)}
 
     @staticmethod
     def load(estimator: TextEmbedding, state: dict[str, Any], folder: Path) -> FittedEstimator:
         """From the head."""
-        head: Any = (
-            LogisticHead(**state["head"])
-            if estimator.head == "logistic"
-            else adapters.read_tensors(folder / "head.safetensors")
-        )
-        return FittedTextEmbedding(estimator, ModelName(**state["encoder"]), head)
+        encoder = ModelName(**state["encoder"])
+        return FittedTextEmbedding(estimator, encoder, load_head(state, folder))

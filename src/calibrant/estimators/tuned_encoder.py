@@ -40,7 +40,7 @@ class TunedEncoder(Estimator):
     """Name of an encoder, or its folder."""
     tell_model: bool = False
     """Show the encoder which model answered; for graded answers of several models."""
-    max_tokens: int = 192
+    max_tokens: int = 160
     """Of question and answer; what is longer is cut at its front."""
     rank: int = 16
     """Rank of the adapter."""
@@ -86,6 +86,7 @@ class TunedEncoder(Estimator):
             targets=self.targets,
             task="FEATURE_EXTRACTION",
         )
+        config.exclude_modules = ["pooler.dense"]  # the mean is taken before it: no gradients
         torch.manual_seed(seed)
         line = torch.nn.Linear(encoder.width, 1).to(encoder.device)
         with torch.no_grad():  # start from the base rate

@@ -12,9 +12,8 @@ import numpy as np
 
 from calibrant.answers import prompts
 from calibrant.answers.extract import extract
-from calibrant.answers.generate import greedy
-from calibrant.answers.prompts import Prompts, decode
 from calibrant.answers.stated import WORDS, stated_guesses, stated_lines, stated_probability
+from calibrant.answers.talk import talk_with
 from calibrant.errors import InvalidData
 from calibrant.estimators.estimator import (
     Estimator,
@@ -26,7 +25,6 @@ from calibrant.estimators.estimator import (
     silent,
 )
 from calibrant.grades.grader import normalise
-from calibrant.models.local import LocalModel, local
 from calibrant.models.model import Capability, Model
 from calibrant.records import Answered, Graded
 
@@ -110,7 +108,7 @@ class FittedVerbal(FittedEstimator):
 
     def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
         """Log-odds of what is stated; how many are missing, and why, is said."""
-        stated = elicited(items, local(model), self.estimator, say)
+        stated = elicited(items, model, self.estimator, say)
         values, reasons = np.full(len(items), np.nan), {}
         for i, found in enumerate(stated):
             value = self.estimator.unread if isinstance(found, str) else found
@@ -134,29 +132,28 @@ class FittedVerbal(FittedEstimator):
 
 
 def elicited(
-    items: Sequence[Answered], model: LocalModel, how: Verbal, say: Say = silent
+    items: Sequence[Answered], model: Model, how: Verbal, say: Say = silent
 ) -> list[float | str]:
     """The probability that the model states for each answer, or why there is none."""
     words = tuple(WORDS) if how.scale == "words" else ()
-    n, built = how.n_guesses, Prompts(model.tokenizer)
-    questions = [item.question for item in items]
-    if how.n_stages == 2 and n == 1:
-        request = prompts.probability(words)
-        rows = [sum(built.asked(item, model.name, request), []) for item in items]
-        texts = _replies(rows, model, how, say)
+    n, guessing = how.n_guesses, how.n_stages == 1 or how.n_guesses > 1
+    n_new = how.max_new_tokens or 12 + 24 * (n if guessing else 0)
+    talk = talk_with(model, n_new, one_line=not guessing, say=say)
+    if not guessing:
+        texts = talk.about(items, prompts.probability(words))
         stated = [stated_probability(text, bool(words)) for text in texts]
         return [NOT_STATED if value is None else value for value in stated]
     ask = prompts.guesses(n, words, likely=how.n_stages == 1)
-    rows = [built.question(question, ask) for question in questions]
-    replies = _generated(rows, model, how, say)
-    guesses = [stated_guesses(decode(model.tokenizer, ids), bool(words))[:n] for ids in replies]
+    replies = talk.ask([item.question for item in items], ask)
+    guesses = [stated_guesses(text, bool(words))[:n] for text in replies]
     if how.n_stages == 2:
-        after = list(built.request(prompts.probabilities(n, words)))
-        followed = [row + _bare(ids, model) + after for row, ids in zip(rows, replies)]
-        lines = [stated_lines(t, n, bool(words)) for t in _replies(followed, model, how, say)]
+        rated = [
+            stated_lines(text, n, bool(words))
+            for text in talk.follow(prompts.probabilities(n, words))
+        ]
         guesses = [
             [(guess, value) for (guess, _), value in zip(found, values)]
-            for found, values in zip(guesses, lines)
+            for found, values in zip(guesses, rated)
         ]
     return [_of_answer(item, found) for item, found in zip(items, guesses)]
 
@@ -167,23 +164,3 @@ def _of_answer(item: Answered, guesses: Sequence[tuple[str, float | None]]) -> f
         if normalise(extract(guess, item.question) or guess) == said:
             return NOT_STATED if value is None else value
     return NOT_GUESSED if guesses else NOT_STATED
-
-
-def _bare(ids: list[int], model: LocalModel) -> list[int]:
-    """Without the end marker, which the request brings along."""
-    return ids[:-1] if ids and ids[-1] in model.end_ids else ids
-
-
-def _replies(rows: list[list[int]], model: LocalModel, how: Verbal, say: Say) -> list[str]:
-    return [decode(model.tokenizer, ids) for ids in _generated(rows, model, how, say)]
-
-
-def _generated(rows: list[list[int]], model: LocalModel, how: Verbal, say: Say) -> list[list[int]]:
-    """Token ids of the greedy reply to each row."""
-    asks_guesses = how.n_stages == 1 or how.n_guesses > 1
-    n_new = how.max_new_tokens or 12 + 24 * (how.n_guesses if asks_guesses else 0)
-
-    def work(batch: list[int]) -> list[list[int]]:
-        return greedy(model, [rows[i] for i in batch], n_new, one_line=not asks_guesses).ids
-
-    return model.batched(rows, work, n_new, say)

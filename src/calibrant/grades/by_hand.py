@@ -69,7 +69,7 @@ class ByHand:
         return render(
             "by_hand.html",
             TEMPLATES,
-            forms=True,
+            sends=True,
             n=len(self.items),
             n_done=len(self.items) - len(left),
             who=self.who,

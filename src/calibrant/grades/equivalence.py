@@ -5,6 +5,7 @@ Shape suffixes: K answers, N pairs.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from calibrant.answers.prompts import Prompts
 from calibrant.answers.query import row_scores
 from calibrant.errors import InvalidData, UnknownName
 from calibrant.grades.grader import normalise
+from calibrant.models.encoder import DEFAULT, encoder_called
 from calibrant.models.entailment import entailment
 from calibrant.models.local import LocalModel, local
 from calibrant.models.model import Model
@@ -58,6 +60,33 @@ def _plain(text: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Embedded(Equivalence):
+    """The cosine between the embeddings of both, 0 when it is negative.
+
+    Encoders hardly tell "1947" from "1948": when both answers hold numbers and neither has all
+    those of the other, the similarity is 0.
+    """
+
+    kind: ClassVar = "embedding"
+    threshold: float = 0.6
+    """Chosen on labelled pairs: docs/equivalence.md."""
+    model: str
+    """Folder or name of the sentence encoder."""
+
+    def similarity(self, pairs: Sequence[Pair], say: Say = print) -> Floats:
+        """Each text is embedded once."""
+        texts = list(dict.fromkeys(text for _, a, b in pairs for text in (a, b)))
+        vectors = dict(zip(texts, encoder_called(self.model).embed(texts).astype(np.float64)))
+        found = [vectors[a] @ vectors[b] if _numbers_agree(a, b) else 0.0 for _, a, b in pairs]
+        return np.clip(np.array(found, dtype=np.float64), 0.0, 1.0)
+
+
+def _numbers_agree(a: str, b: str) -> bool:
+    one, other = (set(re.findall(r"\d+", normalise(text))) for text in (a, b))
+    return one <= other or other <= one
+
+
+@dataclass(frozen=True, kw_only=True)
 class Entails(Equivalence):
     """The lesser of the two probabilities that one entails the other, after the question."""
 
@@ -89,7 +118,7 @@ class Judged(Equivalence):
         return np.asarray(expit((both[: len(pairs)] + both[len(pairs) :]) / 2))
 
 
-KINDS = ("match", "nli", "judge")
+KINDS = ("match", "embedding", "nli", "judge")
 
 
 def equivalence(
@@ -102,7 +131,8 @@ def equivalence(
     model
         The model that answers: it judges where no other is named.
     judge
-        Model that compares: the classifier of "nli", the language model of "judge".
+        Model that compares: the sentence encoder of "embedding", the classifier of "nli", the
+        language model of "judge".
     threshold
         The usual one of the kind when None.
 
@@ -116,6 +146,8 @@ def equivalence(
     settings = {} if threshold is None else {"threshold": threshold}
     if kind == "match":
         return Match(**settings)
+    if kind == "embedding":
+        return Embedded(model=judge or DEFAULT, **settings)
     if kind == "nli":
         if not judge:
             raise InvalidData("equivalence by NLI takes a classifier: set judge to its folder")

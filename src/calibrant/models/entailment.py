@@ -6,8 +6,7 @@ Shape suffixes: B batch, C classes, N pairs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
-from pathlib import Path
+from functools import cache
 
 import numpy as np
 import torch
@@ -15,7 +14,8 @@ import transformers
 from numpy.typing import NDArray
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from calibrant.errors import DamagedFile, InvalidData, ModelUnavailable
+from calibrant.errors import DamagedFile, InvalidData
+from calibrant.models.local import locate
 
 BATCH = 32
 """Pairs in one pass."""
@@ -27,12 +27,12 @@ class Entailment:
     Parameters
     ----------
     name
-        Folder with safetensors, or name in the hub's local cache.
+        Folder with safetensors, or name on a hub.
 
     Raises
     ------
     ModelUnavailable
-        When there is no such model here.
+        When there is no such model or the hub cannot be reached.
     DamagedFile
         When its files cannot be read.
     InvalidData
@@ -42,7 +42,7 @@ class Entailment:
     def __init__(self, name: str, *, device: str = "auto") -> None:
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        place = _place(name)
+        place = locate(name)
         transformers.utils.logging.disable_progress_bar()
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(place)
@@ -75,20 +75,7 @@ class Entailment:
         return found
 
 
-def _place(name: str) -> str:
-    from huggingface_hub import try_to_load_from_cache
-
-    if Path(name).is_dir() or (
-        name.count("/") == 1 and isinstance(try_to_load_from_cache(name, "config.json"), str)
-    ):
-        return name
-    raise ModelUnavailable(
-        f"there is no folder {name!r} with a classifier for natural-language inference, and it is"
-        " not in the hub's local cache: download it and give its folder"
-    )
-
-
-@lru_cache(maxsize=2)
+@cache
 def entailment(name: str) -> Entailment:
     """The classifier called `name`, loaded once."""
     return Entailment(name)

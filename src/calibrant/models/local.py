@@ -5,6 +5,7 @@ Shape suffixes: B batch, T tokens, V vocabulary.
 
 from __future__ import annotations
 
+import copy
 import difflib
 import hashlib
 import inspect
@@ -13,6 +14,7 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -64,6 +66,7 @@ class LocalModel(Model):
         dtype: str = "auto",
         trust_remote_code: bool = False,
     ) -> None:
+        self._made = (name, device, dtype, trust_remote_code)
         place = locate(name)
         # Only safetensors are read: a pickle can run code.
         options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
@@ -90,6 +93,16 @@ class LocalModel(Model):
         self.name = ModelName(name=name, revision=_revision(place, config))
         self.token_budget = TOKEN_BUDGET
         self._takes = frozenset(inspect.signature(self.module.forward).parameters)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process reads the weights again: what transformers hooks up cannot be copied."""
+        return _again, (self._made, {"cache": self.cache, "token_budget": self.token_budget})
+
+    def __copy__(self) -> LocalModel:
+        """The same weights under settings of its own."""
+        made = object.__new__(LocalModel)
+        vars(made).update(vars(self))
+        return made
 
     @property
     def device(self) -> torch.device:
@@ -193,6 +206,18 @@ class LocalModel(Model):
                 if torch.cuda.is_available():
                     torch.cuda.empty_cache()
         return [found[i] for i in range(len(rows))]
+
+
+@cache
+def _loaded(name: str, device: str, dtype: str, trust_remote_code: bool) -> LocalModel:
+    return LocalModel(name, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+
+
+def _again(made: tuple[str, str, str, bool], state: dict[str, Any]) -> LocalModel:
+    """A model as it was made, loaded once in a process."""
+    model = copy.copy(_loaded(*made))
+    vars(model).update(state)
+    return model
 
 
 def local(model: Model) -> LocalModel:

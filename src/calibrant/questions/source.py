@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import unicodedata
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from calibrant import registry
-from calibrant.records import Question
-from calibrant.tables import SUFFIXES
+from calibrant.errors import InvalidData
+from calibrant.questions.splits import HELD_OUT
+from calibrant.records import Question, content_hash
+from calibrant.tables import Reading, suffix_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,21 +25,75 @@ class QuestionSource(ABC):
     def load(self) -> list[Question]:
         """All its questions, always in the same order, ids unique.
 
-        `Question.source.split` tells the part: "mixture" (to be split by `splits.py`),
-        "development", "unseen" (subjects that nothing is fitted on).
+        `Question.source.split` tells the part: "development" and "unseen" are subjects that nothing
+        is fitted on; everything else is to be split by `splits.py`.
         """
 
+    def iterate(self) -> Iterator[Question]:
+        """The same, one after another."""
+        yield from self.load()
 
-def load_questions(name: str) -> list[Question]:
-    """The questions of the source called `name`, or of a file of one's own.
+    @classmethod
+    def at(cls, path: str, reading: Reading, seed: int) -> QuestionSource:
+        """The source with what it needs: a local path, how to read it, and a seed to draw by."""
+        if path:
+            raise InvalidData(f"{cls.name} reads no file: leave out {path!r}")
+        return cls()
+
+
+def text_group(*texts: str) -> str:
+    """The group of all questions with these texts, however they are spaced, cased and encoded."""
+    words = unicodedata.normalize("NFKC", " ".join(texts)).casefold().split()
+    return content_hash("text", " ".join(words))
+
+
+def iterate_questions(
+    names: str, reading: Reading | None = None, seed: int = 0
+) -> Iterator[Question]:
+    """Questions of one or several sources, parted by commas, each question once.
+
+    Parameters
+    ----------
+    names
+        A source's name; its name, a colon and the path of its file or folder; or the path of a
+        file of one's own. "unseen=" or "development=" before it keeps its questions for testing.
+    seed
+        Of a source that draws.
 
     Raises
     ------
     UnknownName
         When there is no such source and it is no file's name.
+    InvalidData, DamagedFile
+        When the file cannot be used.
     """
-    if Path(name).suffix in SUFFIXES:
-        source: QuestionSource = registry.get("questions", "table")(path=name)
-    else:
-        source = registry.get("questions", name)()
-    return source.load()
+    reading = reading or Reading()
+    texts = [text.strip() for text in names.split(",") if text.strip()]
+    if not texts:
+        raise InvalidData("no question source is named")
+    seen: set[str] = set()
+    for text in texts:
+        part, _, rest = text.partition("=")
+        held_out = part in HELD_OUT and bool(rest)
+        for question in _source(rest if held_out else text, reading, seed).iterate():
+            if held_out:
+                question = replace(question, source=replace(question.source, split=part))
+            if len(texts) > 1:
+                if question.id in seen:
+                    reading.malformed.leave_out(text, "the same question in two sources")
+                    continue
+                seen.add(question.id)
+            yield question
+
+
+def _source(text: str, reading: Reading, seed: int) -> QuestionSource:
+    name, _, path = text.partition(":")
+    if suffix_of(text) and name not in registry.variants("questions"):
+        name, path = "table", text
+    found: QuestionSource = registry.get("questions", name).at(path, reading, seed)
+    return found
+
+
+def load_questions(names: str, reading: Reading | None = None, seed: int = 0) -> list[Question]:
+    """All that `iterate_questions` finds."""
+    return list(iterate_questions(names, reading, seed))

@@ -40,7 +40,7 @@ def subset_of(question: Question) -> str:
     return question.source.split if question.source.split in HELD_OUT else "seen"
 
 
-def check_disjoint(splits: Mapping[Split, Iterable[Question]]) -> None:
+def check_disjoint(questions: Iterable[tuple[Question, Split]]) -> None:
     """Raise when a group stands on two sides.
 
     Raises
@@ -49,12 +49,12 @@ def check_disjoint(splits: Mapping[Split, Iterable[Question]]) -> None:
         Naming the group and the two splits.
     """
     where: dict[str, str] = {}
-    for split, questions in splits.items():
-        for question in questions:
-            if where.setdefault(question.group, split) != split:
-                raise InvalidData(
-                    f"group {question.group!r} is in {where[question.group]} and in {split}"
-                )
+    for question, split in questions:
+        if where.setdefault(question.group, split) != split:
+            raise InvalidData(
+                f"group {question.group!r} is in {where[question.group]} and in {split}:"
+                f" {question.text[:80]!r}"
+            )
 
 
 def by_split(questions: Sequence[Question], seed: int = 0) -> dict[Split, list[Question]]:
@@ -62,5 +62,5 @@ def by_split(questions: Sequence[Question], seed: int = 0) -> dict[Split, list[Q
     found: dict[Split, list[Question]] = {split: [] for split in SHARES}
     for question in questions:
         found[split_of(question, seed)].append(question)
-    check_disjoint(found)
+    check_disjoint((q, split) for split, members in found.items() for q in members)
     return found

@@ -2,54 +2,80 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import ClassVar, TypeVar
 
 from calibrant.errors import InvalidData
-from calibrant.questions.source import QuestionSource
+from calibrant.questions.fields import Seen, question_of
+from calibrant.questions.source import QuestionSource, text_group
 from calibrant.records import Question, Source
-from calibrant.tables import as_list, read_table
+from calibrant.tables import Reading, Row, iterate_table, suffix_of
+
+T = TypeVar("T")
+REPEATED = "the same question a second time"
+TWO_GROUPS = "the same question in another group: it could stand on both sides of a split"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table(QuestionSource):
-    """Columns `question` and `target` or `targets`; optional `choices, context, subject, group`.
-
-    Lists are JSON lists, or in CSV forms parted by `|`.
-    """
+    """Columns `question` and `target` or `targets`; optional others, see docs/questions.md."""
 
     name: ClassVar = "table"
     path: str = ""
     """The file."""
+    reading: Reading = field(default_factory=Reading)
+    """Its columns, and what is done with rows that cannot be used."""
+
+    @classmethod
+    def at(cls, path: str, reading: Reading, seed: int) -> QuestionSource:
+        """The file at the path."""
+        return cls(path=path, reading=reading)
 
     def load(self) -> list[Question]:
-        """One question a row; the same question twice is an error."""
+        """One question a row, in the file's order."""
+        return list(self.iterate())
+
+    def iterate(self) -> Iterator[Question]:
+        """One question a row; the same question twice is an error, or skipped and counted."""
         if not self.path:
             raise InvalidData("name the file itself as the question source, e.g. questions.jsonl")
-        found: dict[str, Question] = {}
-        for number, row in enumerate(read_table(self.path), 1):
-            question = self._question(row, f"{self.path}, row {number}")
-            if question.id in found:
-                raise InvalidData(f"{self.path}, row {number}: the same question a second time")
-            found[question.id] = question
-        return list(found.values())
+        bars = "csv" in suffix_of(self.path)
 
-    def _question(self, row: dict[str, Any], where: str) -> Question:
-        if not row.get("question"):
-            raise InvalidData(f"{where}: field 'question' is missing or empty")
-        targets = as_list(row.get("targets", row.get("target")))
-        if not targets:
-            raise InvalidData(f"{where}: field 'target' or 'targets' is missing or empty")
-        choices = as_list(row.get("choices"))
-        if choices and not set(targets) & set(choices):
-            raise InvalidData(f"{where}: no target is among the choices")
-        return Question(
-            text=str(row["question"]),
-            targets=targets,
-            choices=choices,
-            source=Source(name="table"),
-            context=str(row.get("context") or ""),
-            group=str(row.get("group") or ""),
-            subject=str(row.get("subject") or ""),
-            category=str(row.get("category") or ""),
-        )
+        def read(row: Row) -> Question:
+            return question_of(row, self.reading, source=Source(name="table"), bars=bars)
+
+        return usable(self.path, self.reading, read, lambda question: question)
+
+
+def usable(
+    path: str, reading: Reading, read: Callable[[Row], T | None], of: Callable[[T], Question]
+) -> Iterator[T]:
+    """What `read` makes of each row of a file (None: nothing of ours), each question once.
+
+    Rows that it refuses (InvalidData), and questions that come again or that stand in two groups,
+    are errors that name the row, or are skipped and counted.
+    """
+    malformed, n = reading.malformed, 0
+    with closing(Seen()) as ids, closing(Seen()) as groups:
+        for where, row in iterate_table(path, malformed):
+            try:
+                item = read(row)
+            except InvalidData as error:
+                malformed.refuse(where, str(error))
+                continue
+            if item is None:
+                continue
+            question = of(item)
+            text = text_group(question.context, question.text)
+            if not ids.is_new(question.id):
+                malformed.refuse(where, REPEATED)
+            elif groups.first(text, question.group) != question.group:
+                malformed.refuse(where, TWO_GROUPS)
+            else:
+                n += 1
+                yield item
+    if not n:
+        told = f": {malformed}" if malformed.n_read else ""
+        raise InvalidData(f"{path} has no rows{' that can be used' if told else ''}{told}")

@@ -20,6 +20,12 @@ from safetensors.torch import load_file, save_file
 from calibrant.runs import write_json
 
 Batch = Sequence[int]
+PAPER_RATE, PAPER_WIDTH = 1e-4, 4096
+
+
+def rate_for_width(width: int) -> float:
+    """Peak rate of an adapter: the paper's at its width, and inversely to the width elsewhere."""
+    return PAPER_RATE * PAPER_WIDTH / width
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,18 @@ def two_token_cross_entropy(logits_B2: torch.Tensor, correct_B: torch.Tensor) ->
     return F.cross_entropy(logits_B2.float(), correct_B.long(), reduction="sum")
 
 
+def two_token_brier(logits_B2: torch.Tensor, correct_B: torch.Tensor) -> torch.Tensor:
+    """Squared difference of P(correct) among the two options and the verdict, summed.
+
+    A proper scoring rule as log loss is, bounded by 1 an answer. Parameters as above.
+    """
+    return ((logits_B2.float().softmax(-1)[:, 1] - correct_B.float()) ** 2).sum()
+
+
+RULES = {"log_loss": two_token_cross_entropy, "brier": two_token_brier}
+"""Proper scoring rules to minimise."""
+
+
 def jensen_shannon(
     log_p_BTV: torch.Tensor, log_q_BTV: torch.Tensor, mask_BT: torch.Tensor
 ) -> torch.Tensor:

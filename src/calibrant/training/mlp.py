@@ -20,10 +20,24 @@ HIDDEN = (256, 128, 64)
 """Widths of the hidden layers."""
 
 
-def mlp(width: int) -> nn.Sequential:
+class Mix(nn.Module):
+    """The weighted mean of vectors that lie side by side (N, L * D) -> (N, D), weights learned."""
+
+    def __init__(self, n_mixed: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(n_mixed))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The mean."""
+        return torch.einsum(
+            "nld,l->nd", x.view(len(x), len(self.weight), -1), self.weight.softmax(0)
+        )
+
+
+def mlp(width: int, n_mixed: int = 1) -> nn.Sequential:
     """The untrained head: (N, D) -> logits (N, 2) of incorrect and correct."""
-    widths = (width, *HIDDEN)
-    layers: list[nn.Module] = []
+    widths = (width // n_mixed, *HIDDEN)
+    layers: list[nn.Module] = [Mix(n_mixed)] if n_mixed > 1 else []
     for before, after in pairwise(widths):
         layers += [nn.Linear(before, after), nn.ReLU()]
     return nn.Sequential(*layers, nn.Linear(widths[-1], 2))
@@ -36,6 +50,7 @@ def fit_mlp(
     held_correct: NDArray[np.float64],
     settings: LoopSettings,
     seed: int,
+    n_mixed: int = 1,
 ) -> dict[str, torch.Tensor]:
     """Weights of the lowest log loss on the held-out vectors, and the scale of the vectors.
 
@@ -52,7 +67,7 @@ def fit_mlp(
     }
     x_ND, held_ND = (scaled(v, scale) for v in (vectors, held))
     y_N, held_N = (torch.from_numpy(v).long() for v in (correct, held_correct))
-    head = mlp(x_ND.shape[1])
+    head = mlp(x_ND.shape[1], n_mixed)
 
     def backward(batch: Sequence[int]) -> float:
         loss = F.cross_entropy(head(x_ND[list(batch)]), y_N[list(batch)])
@@ -77,7 +92,9 @@ def mlp_scores(
     vectors: NDArray[np.float64], weights: dict[str, torch.Tensor]
 ) -> NDArray[np.float64]:
     """Log-odds (N,) of "correct" by weights from `fit_mlp`."""
-    head = mlp(vectors.shape[1])
+    mixed = weights.get("0.weight")
+    n_mixed = len(mixed) if mixed is not None and mixed.ndim == 1 else 1
+    head = mlp(vectors.shape[1], n_mixed)
     head.load_state_dict({n: w for n, w in weights.items() if n not in ("mean", "spread")})
     logits_N2 = head(scaled(vectors, weights)).double()
     return np.asarray((logits_N2[:, 1] - logits_N2[:, 0]).numpy())

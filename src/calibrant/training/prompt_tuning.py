@@ -51,6 +51,7 @@ class Tuning(ABC):
         self.questions = [question for question, _, _ in asked]
         self.answers = [said for _, said, _ in asked]
         self.budget = model.token_budget // 4
+        self.rule = losses.two_token_cross_entropy
 
     @property
     def n_items(self) -> int:
@@ -69,7 +70,7 @@ class Tuning(ABC):
 
     @torch.no_grad()
     def log_loss(self) -> float:
-        """Mean two-token cross-entropy over all items, without dropout."""
+        """Mean of the rule (the log loss unless set otherwise) over all items, without dropout."""
         self.peft.eval()
         parts = self.parts(range(self.n_items))
         return sum(self.cross_entropy(part).item() for part in parts) / self.n_items
@@ -85,9 +86,8 @@ class Tuning(ABC):
         return parts
 
     def verdict(self, logits_BV: torch.Tensor, part: Sequence[int]) -> torch.Tensor:
-        """Summed two-token cross-entropy."""
-        two_B2 = logits_BV[:, list(self.prompts.options)]
-        return losses.two_token_cross_entropy(two_B2, self.correct[part])
+        """The rule on the two options' logits, summed."""
+        return self.rule(logits_BV[:, list(self.prompts.options)], self.correct[part])
 
     @abstractmethod
     def length(self, i: int) -> int:
@@ -132,6 +132,37 @@ class QueryTuning(Tuning):
             self.free -= found.n_bytes
             self.read.update(zip(part, found.rows()))
         return found
+
+
+class HeadTuning(Tuning):
+    """The adapter acts on every token, and a head reads the last layer's last state."""
+
+    def __init__(self, head: torch.nn.Module, with_query: bool, *given: Any) -> None:
+        super().__init__(*given)
+        self.head = head
+        query = list(self.prompts.query) if with_query else []
+        self.rows = [q + said + query for q, said in zip(self.questions, self.answers)]
+
+    def length(self, i: int) -> int:
+        """Question, answer and, where it is shown, query."""
+        return len(self.rows[i])
+
+    def cross_entropy(self, part: list[int]) -> torch.Tensor:
+        """Of the head."""
+        logits_B2 = head_logits([self.rows[i] for i in part], self.model, self.peft, self.head)
+        return self.rule(logits_B2, self.correct[part])
+
+
+def head_logits(
+    rows: Sequence[Sequence[int]], model: LocalModel, peft: Any, head: torch.nn.Module
+) -> torch.Tensor:
+    """Logits (B, 2) of a head on the last layer's state at the end of each row."""
+    ids_BT, mask_BT = model.pad(rows, left=True)
+    output = model.forward(
+        peft, keep=1, input_ids=ids_BT, attention_mask=mask_BT, output_hidden_states=True
+    )
+    logits_B2: torch.Tensor = head(output.hidden_states[-1][:, -1].float())
+    return logits_B2
 
 
 class FullTuning(Tuning):

@@ -1,0 +1,158 @@
+"""Answers that exist already, read from a file: with their questions and, where told, their grades.
+
+A file has the columns of a question file and `answer`; optional are `extracted` (the answer proper,
+or the option's letter), `model`, `log_probs`, `option_probs`, `samples` and `correct`. An archive
+of MMLU-Pro outputs (MODEL.zip with one JSON list) is read as it is published.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from calibrant.answers.extract import extract
+from calibrant.errors import InvalidData, Mismatch
+from calibrant.questions import fields
+from calibrant.questions.fields import called, question_of, text_of
+from calibrant.questions.table import usable
+from calibrant.records import (
+    LETTERS,
+    Answer,
+    Answered,
+    Grade,
+    ModelName,
+    Question,
+    Source,
+    Verdict,
+)
+from calibrant.tables import Reading, Row, as_list, suffix_of
+
+FIELDS = (
+    *fields.FIELDS, "answer", "extracted", "model", "log_probs", "option_probs", "samples",
+    "correct",
+)  # fmt: skip
+MMLU_PRO: Mapping[str, str] = {
+    "choices": "options",
+    "target": "answer",
+    "answer": "generated_text",
+    "extracted": "pred",
+    "subject": "category",
+}
+"""Field -> column of the archives that TIGER-Lab/MMLU-Pro publishes in eval_results/ (revision
+f418b116db00b065c2aea046518d8fcf74d39872): `pred` is the letter that its own rule found, or null."""
+TRUE, FALSE = ("1", "1.0", "true", "correct", "yes"), ("0", "0.0", "false", "incorrect", "no")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenAnswer(Answered):
+    """An answered question with the grade that came with it."""
+
+    grade: Grade | None
+    """None when the file tells none: a grader is to decide."""
+
+
+def given_answers(path: str | Path, reading: Reading, model: str = "") -> Iterator[GivenAnswer]:
+    """The answers of one model, one after another, each question once.
+
+    Parameters
+    ----------
+    model
+        Only the answers of this one, where the file has a column `model`; else what to call the
+        model, the file's own name when empty.
+
+    Raises
+    ------
+    InvalidData, DamagedFile
+        When a row cannot be used, unless such rows are skipped.
+    Mismatch
+        When the file holds answers of several models and none is chosen.
+    """
+    path = Path(path)
+    suffix = suffix_of(path)
+    if suffix == ".zip":
+        reading = replace(reading, columns={**MMLU_PRO, **reading.columns})
+    name = path.name.removesuffix(suffix)
+    authors: set[str] = set()
+
+    def read(row: Row) -> GivenAnswer | None:
+        author = text_of(row, reading, "model")
+        authors.update({author} - {""})
+        if len(authors) > 1 and not model:
+            raise Mismatch(
+                f"{path} holds answers of {' and of '.join(sorted(authors))}: name the one"
+                " (--answered-by) that is meant"
+            )
+        if author and model and author != model:
+            return None
+        return _given(row, reading, author or model or name, name, bars="csv" in suffix)
+
+    yield from usable(str(path), reading, read, lambda item: item.question)
+
+
+def _given(row: Row, reading: Reading, author: str, name: str, bars: bool) -> GivenAnswer:
+    verdict = _verdict(row, reading)
+    question = _question(row, reading, name, bars, graded=verdict is not None)
+    text = text_of(row, reading, "answer")
+    if not text.strip():
+        raise InvalidData(f"{called(reading, 'answer')} is missing or empty")
+    answer = Answer(
+        question_id=question.id,
+        text=text,
+        extracted=_extracted(row, reading, text, question),
+        model=ModelName(name=author),
+        log_probs=_numbers(row, reading, "log_probs", -math.inf, 0.0),
+        option_probs=_numbers(row, reading, "option_probs", 0.0, 1.0),
+        samples=as_list(reading.cell(row, "samples")),
+    )
+    grade = None
+    if verdict is not None:
+        reason = "as the file says"
+        grade = Grade(answer_id=answer.id, verdict=verdict, grader="given/1", reason=reason)
+    return GivenAnswer(question=question, answer=answer, grade=grade)
+
+
+def _question(row: Row, reading: Reading, name: str, bars: bool, *, graded: bool) -> Question:
+    """The question; one whose answer is graded may do without a target."""
+    source = Source(name=name)
+    has_target = any(reading.cell(row, one) is not None for one in ("target", "targets"))
+    if has_target or not graded:
+        return question_of(row, reading, source=source, bars=bars)
+    bare = question_of({**row, "answerable": False}, reading, source=source, bars=bars)
+    return replace(bare, answerable=True, id="", group=bare.group)
+
+
+def _extracted(row: Row, reading: Reading, text: str, question: Question) -> str:
+    """What the file says, if it has such a column; for a choice only a letter of an option."""
+    if reading.columns.get("extracted", "extracted") not in row:
+        return extract(text, question)
+    told = text_of(row, reading, "extracted").strip()
+    if question.choices and told.strip("().").upper() not in [*LETTERS[: len(question.choices)]]:
+        return ""
+    return told.strip("().").upper() if question.choices else told
+
+
+def _verdict(row: Row, reading: Reading) -> Verdict | None:
+    value = reading.cell(row, "correct")
+    text = "" if value is None else str(value).strip().lower()
+    if text in TRUE or text in FALSE:
+        return Verdict.CORRECT if text in TRUE else Verdict.INCORRECT
+    if text:
+        raise InvalidData(f"{called(reading, 'correct')} is no verdict: write 1, 0 or nothing")
+    return None
+
+
+def _numbers(row: Row, reading: Reading, name: str, low: float, high: float) -> tuple[float, ...]:
+    """A list of numbers within [low, high]; () where there is none."""
+    value: Any = reading.cell(row, name)
+    try:
+        found: Sequence[Any] = json.loads(value) if isinstance(value, str) else value or ()
+        numbers = tuple(float(one) for one in found)
+    except (ValueError, TypeError) as error:
+        raise InvalidData(f"{called(reading, name)} is no list of numbers") from error
+    if not all(low <= one <= high for one in numbers):
+        raise InvalidData(f"{called(reading, name)} has a number outside [{low:g}, {high:g}]")
+    return numbers

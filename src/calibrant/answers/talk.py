@@ -1,0 +1,140 @@
+"""Talking with a model about answers, one conversation an answer: on this machine or remote."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+
+from calibrant.answers.generate import greedy
+from calibrant.answers.prompts import Prompts, content, decode
+from calibrant.errors import MissingCapability
+from calibrant.models.local import LocalModel
+from calibrant.models.model import Model
+from calibrant.models.remote import Chat, Messages, RemoteModel, run_async, side_by_side
+from calibrant.records import Answered, Question
+
+N_IN_FLIGHT = 16
+
+
+class Talk(ABC):
+    """Greedy replies, in the order of the conversations."""
+
+    @abstractmethod
+    def about(self, items: Sequence[Answered], request: str) -> list[str]:
+        """The replies to a request that follows question and answer."""
+
+    @abstractmethod
+    def ask(self, questions: Sequence[Question], how: str) -> list[str]:
+        """The replies to questions that are to be answered in some way."""
+
+    @abstractmethod
+    def follow(self, request: str) -> list[str]:
+        """The replies to a request that follows those of `ask`."""
+
+
+class _Local(Talk):
+    """On token ids: a request is appended to the very tokens that were generated."""
+
+    def __init__(
+        self, model: LocalModel, n_new: int, one_line: bool, say: Callable[[str], None]
+    ) -> None:
+        self.model, self.n_new, self.one_line, self.say = model, n_new, one_line, say
+        self.prompts = Prompts(model.tokenizer)
+        self.rows: list[list[int]] = []
+
+    def about(self, items: Sequence[Answered], request: str) -> list[str]:
+        rows = [sum(self.prompts.asked(item, self.model.name, request), []) for item in items]
+        return self._replies(rows)
+
+    def ask(self, questions: Sequence[Question], how: str) -> list[str]:
+        return self._replies([self.prompts.question(question, how) for question in questions])
+
+    def follow(self, request: str) -> list[str]:
+        after = list(self.prompts.request(request))
+        return self._replies([row + after for row in self.rows])
+
+    def _replies(self, rows: list[list[int]]) -> list[str]:
+        found = self._generated(rows)
+        ends = self.model.end_ids  # the end marker comes with the next request
+        bare = [ids[:-1] if ids and ids[-1] in ends else ids for ids in found]
+        self.rows = [row + ids for row, ids in zip(rows, bare)]
+        return [decode(self.model.tokenizer, ids) for ids in bare]
+
+    def _generated(self, rows: list[list[int]]) -> list[list[int]]:
+        def work(batch: list[int]) -> list[list[int]]:
+            chosen = [rows[i] for i in batch]
+            return greedy(self.model, chosen, self.n_new, one_line=self.one_line).ids
+
+        return self.model.batched(rows, work, self.n_new, self.say)
+
+
+class _Remote(Talk):
+    """On messages, many conversations at once."""
+
+    def __init__(self, model: Chat, n_new: int) -> None:
+        self.model, self.n_new = model, n_new
+        self.turns: list[Messages] = []
+
+    def about(self, items: Sequence[Answered], request: str) -> list[str]:
+        return self._replies(
+            [_turns(content(item.question), item.answer.text, request) for item in items]
+        )
+
+    def ask(self, questions: Sequence[Question], how: str) -> list[str]:
+        return self._replies([_turns(content(question, how)) for question in questions])
+
+    def follow(self, request: str) -> list[str]:
+        return self._replies([[*turns, *_turns(request)] for turns in self.turns])
+
+    def _replies(self, conversations: Sequence[Messages]) -> list[str]:
+        found = [""] * len(conversations)
+
+        async def one(i: int) -> None:
+            reply = await self.model.chat(conversations[i], max_new_tokens=self.n_new)
+            found[i] = reply.text
+
+        async def all_of_them() -> None:
+            jobs = (one(i) for i in range(len(found)))
+            if isinstance(self.model, RemoteModel):
+                async with self.model:
+                    await side_by_side(jobs, self.model.n_in_flight)
+            else:
+                await side_by_side(jobs, N_IN_FLIGHT)
+
+        run_async(all_of_them())
+        self.turns = [
+            [*turns, {"role": "assistant", "content": text}]
+            for turns, text in zip(conversations, found)
+        ]
+        return found
+
+
+def _turns(*texts: str) -> list[dict[str, str]]:
+    """User and assistant by turns."""
+    return [
+        {"role": "assistant" if i % 2 else "user", "content": text} for i, text in enumerate(texts)
+    ]
+
+
+def talk_with(
+    model: Model, n_new: int, *, one_line: bool = True, say: Callable[[str], None]
+) -> Talk:
+    """A talk with a model.
+
+    Parameters
+    ----------
+    n_new
+        Tokens of a reply at most.
+    one_line
+        Whether a local model's reply ends at its first line break.
+
+    Raises
+    ------
+    MissingCapability
+        When there is no way to talk with it.
+    """
+    if isinstance(model, LocalModel):
+        return _Local(model, n_new, one_line, say)
+    if hasattr(model, "chat"):
+        return _Remote(model, n_new)
+    raise MissingCapability(f"{model.name.name} is not here to talk with")

@@ -1,0 +1,161 @@
+"""An ensemble: a logistic regression on the scores of other estimators."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibrant.errors import InvalidData, NothingGraded
+from calibrant.estimators.estimator import (
+    Estimator,
+    FittedEstimator,
+    Say,
+    Scores,
+    graded_only,
+    non_default,
+    silent,
+)
+from calibrant.estimators.forms import described, forms_of, restored, with_settings
+from calibrant.estimators.logistic_head import LogisticHead
+from calibrant.models.model import Model
+from calibrant.records import Answered, Graded
+
+LIMIT = 15.0
+"""Scores are held within these log-odds: some members' can be infinite."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stacked(Estimator):
+    """Members are fitted on the training answers, their weights on the validation answers.
+
+    The weights are regularised. Where a member's score is missing, that it is missing counts in
+    place of the score, if validation had such answers; if not, the ensemble's score is missing.
+    """
+
+    name: ClassVar = "stacked"
+    members: tuple[str, ...] = ("subject_rate", "sequence_likelihood", "token_entropy")
+    """Names, each with settings if any (no spaces in them): `verbal scale="words" unread=0.5`."""
+    strength: float = 0.1
+    """Inverse of the penalty on the weights, as scikit-learn's C."""
+
+    def __post_init__(self) -> None:
+        if not self.members:
+            raise InvalidData("an ensemble needs members: name at least one estimator")
+        every = [member.needs for member in self.estimators()]
+        object.__setattr__(self, "needs", frozenset().union(*every))
+        shared = set.intersection(*(set(member.formats) for member in self.estimators()))
+        object.__setattr__(self, "formats", tuple(sorted(shared, reverse=True)))
+
+    @property
+    def variant(self) -> str:
+        """The settings that are not the usual ones."""
+        return non_default(self)
+
+    def estimators(self) -> list[Estimator]:
+        """The members' settings."""
+        found = []
+        for text in self.members:
+            name, *settings = text.split()
+            found.append(with_settings(forms_of([name])[0], settings))
+        return found
+
+    def fit(
+        self,
+        train: Sequence[Graded],
+        validation: Sequence[Graded],
+        model: Model,
+        seed: int,
+        *,
+        folder: Path | None = None,
+        say: Say = silent,
+    ) -> FittedEstimator:
+        """Fit the members, then the weights."""
+        graded_only(train)
+        kept, correct = graded_only(validation)
+        members = []
+        for number, member in enumerate(self.estimators()):
+            place = folder / f"{number}-{member.name}" if folder else None
+            members.append(member.fit(train, validation, model, seed, folder=place, say=say))
+        found = [member.score(kept, model, say) for member in members]
+        can_miss = [bool(scores.reasons) for scores in found]
+        for fitted, scores in zip(members, found):
+            if len(scores.reasons) == len(kept):
+                raise NothingGraded(
+                    f"{fitted.estimator.name} scores none of the {len(kept)} validation answers:"
+                    f" {scores.reasons[0]}; leave it out"
+                )
+        centers = [float(np.nanmean(_held(scores))) for scores in found]
+        features = _features(found, can_miss, centers)
+        head = LogisticHead.fit(features, correct, strength=self.strength)
+        return FittedStacked(self, members, can_miss, centers, head)
+
+
+def _held(scores: Scores) -> NDArray[np.float64]:
+    return np.clip(scores.values, -LIMIT, LIMIT)
+
+
+def _features(
+    found: Sequence[Scores], can_miss: Sequence[bool], centers: Sequence[float]
+) -> NDArray[np.float64]:
+    """Each member's scores, and where it can miss some, whether it does; (N, D)."""
+    columns = []
+    for scores, may, center in zip(found, can_miss, centers):
+        values = _held(scores)
+        if may:
+            columns.append(np.isnan(values).astype(np.float64))
+            values = np.where(np.isnan(values), center, values)
+        columns.append(values)
+    return np.column_stack(columns)
+
+
+class FittedStacked(FittedEstimator):
+    """Fitted members and their weights."""
+
+    def __init__(
+        self,
+        estimator: Stacked,
+        members: Sequence[FittedEstimator],
+        can_miss: Sequence[bool],
+        centers: Sequence[float],
+        head: LogisticHead,
+    ) -> None:
+        self.estimator: Stacked = estimator
+        self.members, self.can_miss, self.centers, self.head = members, can_miss, centers, head
+
+    def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
+        """Log-odds of the regression."""
+        found = [member.score(items, model, say) for member in self.members]
+        values = self.head.score(_features(found, self.can_miss, self.centers))
+        reasons: dict[int, str] = {}
+        for member, scores, may in zip(self.members, found, self.can_miss):
+            if not may:
+                name = member.estimator.name
+                reasons |= {i: f"{name}: {why}" for i, why in scores.reasons.items()}
+        return Scores(values=values, reasons=reasons)
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        """The weights, and each member in a folder of its own."""
+        return {
+            "members": [
+                described(member, folder / f"{number}-{member.estimator.name}")
+                for number, member in enumerate(self.members)
+            ],
+            "can_miss": list(self.can_miss),
+            "centers": list(self.centers),
+            "head": self.head.to_dict(),
+        }
+
+    @staticmethod
+    def load(estimator: Stacked, state: dict[str, Any], folder: Path) -> FittedEstimator:
+        """From the folders of the members."""
+        members = [
+            restored(told, folder / f"{number}-{told['estimator']['name']}")
+            for number, told in enumerate(state["members"])
+        ]
+        head = LogisticHead(**state["head"])
+        return FittedStacked(estimator, members, state["can_miss"], state["centers"], head)

@@ -1,0 +1,113 @@
+"""From a row of a table to a question: the fields, their types, and what is wrong with them."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from calibrant.errors import InvalidData
+from calibrant.questions.source import text_group
+from calibrant.records import LETTERS, Question, Source
+from calibrant.tables import Reading, Row, as_list, as_texts
+
+FIELDS = (
+    "question", "target", "targets", "choices", "context", "subject", "category", "group",
+    "answerable", "tests",
+)  # fmt: skip
+"""Those that a question is made of."""
+FALSE = ("false", "0", "0.0", "no")
+
+
+def question_of(row: Row, reading: Reading, *, source: Source, bars: bool) -> Question:
+    """The question of a row, in a group by its text unless the row names one.
+
+    Parameters
+    ----------
+    bars
+        Whether a text stands for several targets that are parted by `|`, as in CSV files.
+
+    Raises
+    ------
+    InvalidData
+        Saying which field is wrong.
+    """
+    text = text_of(row, reading, "question")
+    if not text.strip():
+        raise InvalidData(f"{called(reading, 'question')} is missing or empty")
+    choices = _list(row, reading, "choices", bars=True)
+    targets = _list(row, reading, "targets", bars) or _list(row, reading, "target", bars)
+    answerable = str(reading.cell(row, "answerable")).lower() not in FALSE
+    if len(choices) > len(LETTERS):
+        raise InvalidData(f"more than {len(LETTERS)} choices")
+    tests = text_of(row, reading, "tests")
+    if answerable and not targets and not tests:
+        raise InvalidData(f"{called(reading, 'target')} or 'targets' is missing or empty")
+    if choices and not set(targets) & set(choices) and answerable:
+        places = [LETTERS.find(target.strip("() ")) for target in targets if len(target) < 4]
+        targets = tuple(choices[i] for i in places if 0 <= i < len(choices))
+        if not targets:
+            raise InvalidData("no target is among the choices")
+    context = text_of(row, reading, "context")
+    return Question(
+        text=text,
+        targets=targets if answerable else (),
+        choices=choices,
+        tests=tests,
+        answerable=answerable,
+        source=source,
+        context=context,
+        group=text_of(row, reading, "group") or text_group(context, text),
+        subject=text_of(row, reading, "subject"),
+        category=text_of(row, reading, "category"),
+    )
+
+
+def called(reading: Reading, name: str) -> str:
+    """A field as messages call it."""
+    column = reading.columns.get(name)
+    return f"field {name!r}" + (f" (column {column!r})" if column else "")
+
+
+def text_of(row: Row, reading: Reading, name: str) -> str:
+    """A field that holds one text (or number), "" where there is none."""
+    value = reading.cell(row, name)
+    if value is not None and not isinstance(value, str | int | float):
+        raise InvalidData(f"{called(reading, name)} is a {type(value).__name__}, not a text")
+    return "" if value is None else str(value)
+
+
+def _list(row: Row, reading: Reading, name: str, bars: bool) -> tuple[str, ...]:
+    value: Any = reading.cell(row, name)
+    try:
+        return as_list(value) if bars else as_texts(value)
+    except InvalidData as error:
+        raise InvalidData(f"{called(reading, name)} holds a {error}") from error
+
+
+class Seen:
+    """Keys (16 hexadecimal digits) that came before, beyond 64 megabytes kept on disk."""
+
+    def __init__(self) -> None:
+        self._db = sqlite3.connect("")
+        self._db.execute("PRAGMA journal_mode = OFF")
+        self._db.execute("PRAGMA cache_size = -65536")  # KiB; at most, and on disk beyond
+        self._db.execute("CREATE TABLE seen (key INTEGER PRIMARY KEY, value TEXT)")
+
+    def first(self, key: str, value: str = "") -> str:
+        """The value that the key came with first: this one when it is new."""
+        number = int(key, 16) - (1 << 63)
+        made = self._db.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (number, value))
+        if made.rowcount:
+            return value
+        found = self._db.execute("SELECT value FROM seen WHERE key = ?", (number,))
+        return str(found.fetchone()[0])
+
+    def is_new(self, key: str) -> bool:
+        """Whether the key comes for the first time."""
+        number = int(key, 16) - (1 << 63)
+        made = self._db.execute("INSERT OR IGNORE INTO seen VALUES (?, '')", (number,))
+        return bool(made.rowcount)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()

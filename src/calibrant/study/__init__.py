@@ -1,0 +1,1 @@
+"""The human-AI study: design, store, web app, analysis."""

@@ -1,0 +1,125 @@
+"""The ensemble: members fitted on the training answers, weights on the validation answers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import log
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from calibrant.errors import InvalidData, NothingGraded, UnknownName
+from calibrant.estimators.forms import described, restored
+from calibrant.estimators.stacked import FittedStacked, Stacked
+from calibrant.metrics import auroc
+from calibrant.models.model import Capability, Given
+from calibrant.records import Answer, Grade, Graded, ModelName, Question, Verdict
+
+MEMBERS = ("sequence_likelihood", 'sequence_likelihood form="sum"', "token_entropy")
+
+
+def items(n: int, seed: int, with_top: float = 1.0) -> list[Graded]:
+    """Likelihood and entropy tell a half each of whether an answer is right."""
+    generator = np.random.default_rng(seed)
+    found = []
+    for i in range(n):
+        a, b = generator.normal(size=2)
+        right = bool(generator.random() < 1 / (1 + np.exp(-2 * a - 2 * b)))
+        p, q = 1 / (1 + np.exp(-a - 1)), 0.5 + 0.5 / (1 + np.exp(-b))
+        top = ((log(q), log(1 - q)),) if generator.random() < with_top else ()
+        question = Question(text=f"{seed} {i}?", subject=f"s{i % 3}")
+        said = Answer(
+            question_id=question.id,
+            text="x",
+            model=ModelName(name="m"),
+            log_probs=(log(p),),
+            top_log_probs=top,
+        )
+        verdict = Verdict.CORRECT if right else Verdict.INCORRECT
+        grade = Grade(answer_id=said.id, verdict=verdict, grader="test/1")
+        found.append(Graded(question=question, answer=said, grade=grade))
+    return found
+
+
+def test_it_is_better_than_each_member() -> None:
+    train, validation, test = items(300, 0), items(200, 1), items(1000, 2)
+    correct = [item.correct for item in test]
+    fitted = Stacked(members=MEMBERS).fit(train, validation, Given(), 0)
+    assert isinstance(fitted, FittedStacked)
+    alone = [
+        auroc(1 / (1 + np.exp(-member.score(test, Given()).values)), correct)
+        for member in fitted.members
+    ]
+    together = auroc(1 / (1 + np.exp(-fitted.score(test, Given()).values)), correct)
+    assert together > max(alone) + 0.05
+
+
+def test_weights_are_learned_on_validation_only() -> None:
+    """Training answers on which likelihood is misleading change the members, not the weights."""
+    lying = [
+        replace(
+            i, grade=replace(i.grade, verdict=Verdict.INCORRECT if i.correct else Verdict.CORRECT)
+        )
+        for i in items(300, 0)
+    ]
+    how = Stacked(members=("sequence_likelihood",))
+    one, two = (how.fit(train, items(200, 1), Given(), 0) for train in (items(300, 0), lying))
+    test = items(50, 2)
+    np.testing.assert_array_equal(one.score(test, Given()).values, two.score(test, Given()).values)
+
+
+def test_the_penalty_shrinks_the_weights() -> None:
+    weights = [
+        np.abs(
+            Stacked(members=MEMBERS, strength=strength)
+            .fit(items(300, 0), items(100, 1), Given(), 0)
+            .head.weights  # type: ignore[attr-defined]
+        ).sum()
+        for strength in (1e-3, 0.1, 10.0)
+    ]
+    assert weights[0] < 0.2 * weights[2] and weights[0] < weights[1] < weights[2]
+
+
+def test_a_missing_score_counts_where_validation_had_some() -> None:
+    whole = Stacked(members=MEMBERS).fit(items(300, 0), items(200, 1), Given(), 0)
+    test = items(100, 2, with_top=0.5)
+    found = whole.score(test, Given())
+    without = {i for i, item in enumerate(test) if not item.answer.top_log_probs}
+    assert set(found.reasons) == without != set()
+    assert all(why.startswith("token_entropy: ") for why in found.reasons.values())
+    partly = Stacked(members=MEMBERS).fit(items(300, 0), items(200, 1, 0.5), Given(), 0)
+    assert not partly.score(test, Given()).reasons
+    with pytest.raises(NothingGraded, match="token_entropy scores none of the 200"):
+        Stacked(members=MEMBERS).fit(items(300, 0), items(200, 1, 0.0), Given(), 0)
+
+
+def test_members_have_folders_of_their_own(tmp_path: Path) -> None:
+    fitted = Stacked(members=MEMBERS).fit(items(300, 0), items(200, 1), Given(), 0)
+    told = described(fitted, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "0-sequence_likelihood",
+        "1-sequence_likelihood",
+        "2-token_entropy",
+    ]
+    again, test = restored(told, tmp_path), items(50, 2)
+    np.testing.assert_array_equal(
+        again.score(test, Given()).values, fitted.score(test, Given()).values
+    )
+
+
+def test_needs_and_formats_are_those_of_all_members() -> None:
+    assert Stacked().needs == {Capability.LOGPROBS} and not Stacked().calls_model
+    more = Stacked(members=("max_softmax", "zero_shot"))
+    assert more.needs == {Capability.LOGPROBS, Capability.HIDDEN_STATES} and more.calls_model
+    assert more.formats == ("choice",)
+    assert Stacked().formats == ("open", "choice")
+
+
+def test_members_must_exist() -> None:
+    with pytest.raises(UnknownName):
+        Stacked(members=("nothing",))
+    with pytest.raises(InvalidData, match="members"):
+        Stacked(members=())
+    with pytest.raises(InvalidData, match="no setting"):
+        Stacked(members=("token_entropy colour=1",))

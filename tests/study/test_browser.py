@@ -1,0 +1,364 @@
+"""Every page and state in Chromium: silent console, no foreign requests, accessible."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from calibrant.study.data import tables
+from calibrant.study.folder import Study
+from calibrant.study.server import running
+
+from .conftest import absent
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+RIGHT = {
+    "goal": "To answer as many questions as I can correctly",
+    "model": "No, it can be wrong",
+    "confidence": "In the model's own estimate the answer is likely to be right",
+}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if not CHROMIUM.exists():
+        absent(f"{CHROMIUM} is not there: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The accessibility checker, where npm has it."""
+    try:
+        where = subprocess.run(["npm", "root", "-g"], capture_output=True, text=True, check=True)
+        return (Path(where.stdout.strip()) / "axe-core" / "axe.min.js").read_text("utf-8")
+    except (OSError, subprocess.CalledProcessError):
+        absent("axe-core is not there: npm install -g axe-core")
+        raise
+
+
+@pytest.fixture
+def site(study: Callable[..., Study]) -> Iterator[Callable[..., tuple[Study, str]]]:
+    servers: list[Any] = []
+
+    def serve(**settings: Any) -> tuple[Study, str]:
+        made = study(**settings)
+        servers.append(running(made))
+        return made, servers[-1].__enter__()
+
+    yield serve
+    for server in servers:
+        server.__exit__(None, None, None)
+
+
+@pytest.fixture
+def page(browser: Any, axe: str) -> Iterator[Any]:
+    """A page that must tell nothing to the console; navigations are counted in `page.told`."""
+    context = browser.new_context(
+        viewport={"width": 360, "height": 740}, locale="en-GB", bypass_csp=False
+    )
+    opened = context.new_page()
+    listen(opened)
+    yield opened
+    context.close()
+
+
+def listen(page: Any) -> None:
+    page.told = []
+    page.on("console", lambda message: page.told.append(message.text))
+    page.on("pageerror", lambda error: page.told.append(str(error)))
+
+
+def check(page: Any, axe: str) -> None:
+    """Accessible (by all rules of axe-core), no sideways scrolling, nothing told."""
+    page.evaluate(axe)  # evaluation is not held by the page's policy, which stays as it is
+    found = page.evaluate("axe.run(document)")
+    wrong = [(v["id"], [n["html"][:120] for n in v["nodes"]]) for v in found["violations"]]
+    assert wrong == []
+    root = "document.documentElement"
+    assert page.evaluate(f"{root}.scrollWidth") <= page.evaluate(f"{root}.clientWidth")
+    assert page.told == []
+
+
+def start(page: Any, url: str) -> None:
+    page.goto(url)
+    page.get_by_label("I am at least 18").check()
+    page.get_by_role("button", name="Start").click()
+
+
+def kind(page: Any) -> str:
+    if page.locator("[data-step=feedback]").count():
+        return "feedback"
+    if page.locator("[data-code]").count():
+        return "done"
+    return str(page.locator("input[name=step]").get_attribute("value")).split("-")[0]
+
+
+def fill(page: Any, step: str) -> None:
+    """Answer what is on the page, without sending it."""
+    if step in ("ability", "practice", "trial"):
+        page.locator("input[name=response]").nth(1).check()
+    elif step == "comprehension":
+        for name, text in RIGHT.items():
+            if page.locator(f"input[name={name}]").count():
+                page.get_by_label(text).check()
+    elif step == "check":
+        legend = page.locator("legend").inner_text()
+        page.get_by_label(legend.split("“")[1].split("”")[0]).check()
+    elif step == "survey":
+        for name in ("difficulty", "follow", "helpful", "trust"):
+            page.locator(f"input[name={name}]").nth(2).check()
+        page.get_by_label("Is there anything else").fill("<b>words</b>")
+
+
+def press(page: Any) -> None:
+    page.locator("main button[type=submit]").first.click()
+
+
+def until(page: Any, wanted: str, seen: list[str] | None = None) -> None:
+    for _ in range(80):
+        step = kind(page)
+        if seen is not None:
+            seen.append(step)
+        if step == wanted:
+            return
+        fill(page, step)
+        press(page)
+    raise AssertionError(f"{wanted} does not come")
+
+
+WIDE = pytest.param(1200, "dark", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(320, "light"), WIDE])
+def test_every_page_of_the_way(browser: Any, axe: str, site: Any, width: int, scheme: str) -> None:
+    made, url = site(ask_confidence=False)
+    context = browser.new_context(
+        viewport={"width": width, "height": 740}, color_scheme=scheme, locale="en-GB"
+    )
+    page = context.new_page()
+    listen(page)
+    foreign: list[str] = []
+    page.on("request", lambda asked: asked.url.startswith(url) or foreign.append(asked.url))
+    page.goto(url)
+    check(page, axe)
+    start(page, url)
+    checked = set()
+    while (step := kind(page)) != "done":
+        if step not in checked:
+            check(page, axe)
+            checked.add(step)
+        fill(page, step)
+        press(page)
+    check(page, axe)
+    page.get_by_role("link", name="Withdraw").click()
+    check(page, axe)
+    page.get_by_role("link", name="Go on").click()
+    assert kind(page) == "done"
+    assert {"ability", "instructions", "comprehension", "practice", "trial", "feedback", "check",
+            "survey"} <= checked  # fmt: skip
+    assert [u for u in foreign if not u.startswith("data:")] == []
+    assert tables(made)[0][0]["comment"] == "<b>words</b>"
+    context.close()
+
+
+def test_notices_and_german(page: Any, axe: str, site: Any) -> None:
+    made, url = site()
+    for path in ("/nowhere", "/s/" + "0" * 40):
+        page.goto(url + path)
+        page.told.clear()  # the browser itself reports the status 404
+        check(page, axe)
+    page.goto(url)
+    page.get_by_role("link", name="Deutsch").click()
+    assert page.locator("html").get_attribute("lang") == "de"
+    check(page, axe)
+    page.get_by_role("button", name="Ich möchte nicht teilnehmen").click()
+    check(page, axe)
+    assert "nichts gespeichert" in page.content() and tables(made)[0] == []
+
+
+def test_consent_must_be_ticked(page: Any, axe: str, site: Any) -> None:
+    made, url = site()
+    page.goto(url)
+    page.get_by_role("button", name="Start").click()
+    assert page.get_by_role("alert").is_visible()
+    page.told.clear()  # status 422
+    check(page, axe)
+    assert tables(made)[0] == []
+
+
+def test_back_reload_and_two_tabs(page: Any, axe: str, site: Any) -> None:
+    made, url = site(n_ability=0, n_practice=0, n_checks=0, feedback=False)
+    start(page, url)
+    until(page, "trial")
+    other = page.context.new_page()
+    listen(other)
+    other.goto(page.url)
+    fill(page, "trial")
+    press(page)  # trial 0 from the first tab
+    other.locator("input[name=response]").nth(2).check()
+    press(other)  # and again from the second: the first one counts
+    assert other.locator("input[name=step]").get_attribute("value") == "trial-1"
+    page.reload()
+    assert page.locator("input[name=step]").get_attribute("value") == "trial-1"
+    page.go_back()  # to a page that was answered: it shows, or brings, the present step
+    page.wait_for_load_state()
+    fill(page, "trial")
+    press(page)
+    page.wait_for_load_state()
+    until(page, "done")
+    _, trials = tables(made)
+    assert [row["position"] for row in trials] == list(range(6))
+    assert trials[0]["response"].startswith("Answer B")
+    assert page.told == [] and other.told == []
+
+
+def test_double_click_and_slow_network(page: Any, site: Any) -> None:
+    made, url = site(n_ability=0, n_practice=0, n_checks=0, feedback=False)
+    start(page, url)
+    until(page, "trial")
+    sent: list[str] = []
+    page.on("request", lambda asked: asked.method == "POST" and sent.append(asked.url))
+    page.route("**/s/*", lambda route: (time.sleep(0.4), route.continue_()))
+    fill(page, "trial")
+    button = page.locator("main button[type=submit]")
+    button.dblclick(no_wait_after=True)
+    page.wait_for_function("document.querySelector('input[name=step]')?.value === 'trial-1'")
+    assert len(sent) == 1 and len(tables(made)[1]) == 1 and page.told == []
+
+
+def test_least_time(page: Any, axe: str, site: Any) -> None:
+    made, url = site(min_seconds=2, n_ability=0, n_practice=0, n_checks=0)
+    start(page, url)
+    until(page, "trial")
+    fill(page, "trial")
+    button = page.locator("main button[type=submit]")
+    assert button.get_attribute("aria-disabled") == "true"
+    check(page, axe)
+    button.click(force=True)
+    assert kind(page) == "trial" and tables(made)[1] == []
+    page.wait_for_function("document.querySelector('button').ariaDisabled === 'false'")
+    assert "You can answer now." in page.locator("[role=status]").inner_text()
+    button.click()
+    page.wait_for_selector("[data-step=feedback]")
+    (row,) = tables(made)[1]
+    assert row["seconds"] >= 1.75 and 1.5 <= row["client_seconds"] <= row["seconds"] + 1
+
+
+def test_time_limit(page: Any, site: Any) -> None:
+    made, url = site(max_seconds=2, n_ability=0, n_practice=0, n_checks=0)
+    start(page, url)
+    until(page, "trial")
+    page.wait_for_selector("[data-step=feedback]")
+    assert "Time is up" in page.content()
+    assert tables(made)[1][0]["late"] and page.told == []
+
+
+def test_return_on_another_device(browser: Any, page: Any, site: Any) -> None:
+    _, url = site()
+    start(page, url)
+    until(page, "instructions")
+    link = page.locator("code.link").inner_text()
+    assert link == page.url
+    until(page, "trial")
+    where = page.locator("input[name=step]").get_attribute("value")
+    elsewhere = browser.new_context().new_page()
+    listen(elsewhere)
+    elsewhere.goto(link)
+    assert elsewhere.locator("input[name=step]").get_attribute("value") == where
+    assert elsewhere.context.cookies() == [] and elsewhere.told == []
+    elsewhere.context.close()
+
+
+def test_keyboard_only(page: Any, site: Any) -> None:
+    made, url = site(n_ability=1, n_practice=0, n_checks=0, n_questions=4, survey=False)
+    page.goto(url)
+
+    def tab_to(selector: str) -> None:
+        for _ in range(30):
+            page.keyboard.press("Tab")
+            if page.evaluate("s => document.activeElement.matches(s)", selector):
+                return
+        raise AssertionError(f"Tab does not reach {selector}")
+
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    tab_to("#age")
+    page.keyboard.press("Space")
+    tab_to("button[value=yes]")
+    page.keyboard.press("Enter")
+    for _ in range(40):
+        page.wait_for_load_state()
+        step = kind(page)
+        if step == "done":
+            break
+        if step in ("ability", "trial"):
+            tab_to("input[name=response]")
+            page.keyboard.press("ArrowDown")
+        elif step == "comprehension":
+            for name, text in RIGHT.items():
+                if page.locator(f"input[name={name}]").count():
+                    tab_to(f"input[name={name}]")
+                    page.keyboard.press("Space")
+                    for _ in range(3):
+                        if page.get_by_label(text).is_checked():
+                            break
+                        page.keyboard.press("ArrowDown")
+        tab_to("main button")
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
+    assert tables(made)[0][0]["finished"] and page.told == []
+
+
+@pytest.mark.slow
+def test_without_scripts(browser: Any, site: Any) -> None:
+    made, url = site(n_checks=0)
+    context = browser.new_context(java_script_enabled=False, locale="en-GB")
+    page = context.new_page()
+    start(page, url)
+    until(page, "done")
+    assert tables(made)[0][0]["n_trials"] == 6
+    context.close()
+
+
+def test_withdrawal(page: Any, axe: str, site: Any) -> None:
+    made, url = site()
+    start(page, url)
+    until(page, "trial")
+    page.get_by_role("link", name="Withdraw").click()
+    page.get_by_role("button", name="Delete everything").click()
+    check(page, axe)
+    assert "was deleted" in page.content() and tables(made)[0] == []
+
+
+def test_administration(browser: Any, axe: str, site: Any) -> None:
+    made, url = site()
+    context = browser.new_context(
+        http_credentials={"username": "admin", "password": "correct horse"}
+    )
+    page = context.new_page()
+    listen(page)
+    start(page, url)
+    until(page, "trial")
+    page.goto(url + "/admin")
+    page.told.clear()  # the browser reports the status 401 before it sends the password
+    check(page, axe)
+    page.get_by_label("Reason").fill("enough")
+    page.get_by_role("button", name="Close the study").click()
+    check(page, axe)
+    assert made.store.closed
+    context.close()

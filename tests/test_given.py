@@ -1,0 +1,267 @@
+"""The main job on answers that exist."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from calibrant.answers.given import given_answers
+from calibrant.errors import CalibrantError, InvalidData, Mismatch, MissingCapability
+from calibrant.estimators.has_letter import HasLetter
+from calibrant.evaluation.evaluate import Settings
+from calibrant.given import COUNTED_WRONG, NO_LETTER, run_given
+from calibrant.models.model import Given
+from calibrant.questions.mixture import Sizes
+from calibrant.questions.splits import split_of
+from calibrant.records import Graded, Verdict
+from calibrant.runs import Run
+from calibrant.tables import Malformed, Reading
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+QUICK = Settings(n_resamples=0)
+
+
+def rows(n: int = 240, **more: Any) -> list[dict[str, Any]]:
+    """Choices; short answers are right, every fifth names no option."""
+    made = []
+    for i in range(n):
+        right = i % 3 != 0
+        letter = None if i % 5 == 0 else "B" if right else "A"
+        made.append(
+            {
+                "question_id": i,
+                "question": f"What is number {i}?",
+                "options": [f"wrong {i}", f"right {i}"],
+                "answer": "B",
+                "answer_index": 1,
+                "category": f"c{i % 2}",
+                "pred": letter,
+                "generated_text": f"The answer is ({letter})." + "" * right + " Hm." * (1 - right),
+                **more,
+            }
+        )
+    return made
+
+
+def archive(folder: Path, found: list[dict[str, Any]], name: str = "some-7b.zip") -> Path:
+    with zipfile.ZipFile(folder / name, "w") as file:
+        file.writestr("model_outputs.json", json.dumps(found))
+    return folder / name
+
+
+def lines(folder: Path, found: list[dict[str, Any]], name: str = "a.jsonl") -> Path:
+    (folder / name).write_text("".join(json.dumps(row) + "\n" for row in found))
+    return folder / name
+
+
+def test_archive_in_both_views(tmp_path: Path) -> None:
+    path = archive(tmp_path, [*rows(), rows(1)[0] | {"question_id": "again"}])
+    said: list[str] = []
+    metrics = run_given(tmp_path / "run", path, settings=QUICK, say=said.append)
+    assert any("1 x the same question a second time" in line for line in said)
+    run, other = Run(tmp_path / "run"), Run(tmp_path / "run" / COUNTED_WRONG)
+    assert run.manifest["n_without_letter"] == 48 and run.manifest["also"] == COUNTED_WRONG
+    assert run.manifest["verdicts"][f"ungraded: {NO_LETTER}"] == 48
+    assert run.manifest["composition"] == [
+        {"source": "some-7b", "revision": "", "split": "", "format": "choice", "n": 240}
+    ]
+    assert all(answer.model.name == "some-7b" for answer in run.read("answers"))
+    assert [g.verdict for g in run.read("grades")].count(Verdict.UNGRADED) == 48
+    assert [g.verdict for g in other.read("grades")].count(Verdict.UNGRADED) == 0
+
+    def auroc(found: dict[str, Any], name: str) -> float:
+        (row,) = (
+            r for r in found["rows"]
+            if (r["estimator"], r["calibrator"], r["subset"]) == (name, "none", "all")
+        )  # fmt: skip
+        return float(row["auroc"]["value"])
+
+    both = json.loads((other.folder / "metrics.json").read_text())
+    assert auroc(metrics, "has_letter") == 0.5, "graded answers all name an option"
+    assert auroc(both, "has_letter") > 0.6, "counted as wrong, the letter tells them apart"
+    assert auroc(metrics, "answer_length") == 1.0
+    again = run_given(tmp_path / "run", path, settings=QUICK)
+    assert again == metrics
+
+
+def test_splits_are_the_same_for_every_model(tmp_path: Path) -> None:
+    one = rows()
+    two = [
+        row | {"question": "  " + row["question"].upper(), "pred": "A", "options": ["x", "y"]}
+        for row in one[::-1]
+    ]
+    reading = Reading(malformed=Malformed(skip=True))
+    splits = [
+        {item.question.group: split_of(item.question) for item in given_answers(path, reading)}
+        for path in (archive(tmp_path, one, "a.zip"), archive(tmp_path, two, "b.zip"))
+    ]
+    assert splits[0] == splits[1] and len(set(splits[0].values())) == 4
+
+
+OPEN = {"question": "Who?", "target": "Ann Lee", "answer": "It is Ann Lee."}
+
+
+def test_fields_of_given_answers(tmp_path: Path) -> None:
+    full = OPEN | {
+        "log_probs": [-0.5, -0.25],
+        "samples": ["Bob", "Ann"],
+        "model": "m",
+        "correct": "yes",
+        "subject": "s",
+    }
+    (item,) = given_answers(lines(tmp_path, [full]), Reading())
+    assert item.answer.log_probs == (-0.5, -0.25) and item.answer.samples == ("Bob", "Ann")
+    assert item.answer.model.name == "m" and item.grade is not None
+    assert item.grade.verdict is Verdict.CORRECT and item.answer.extracted == "Ann Lee"
+    bare = {"prompt": "Who?", "first": {"text": "Ann", "ok": False}}
+    reading = Reading(columns={"question": "prompt", "answer": "first.text", "correct": "first.ok"})
+    (item,) = given_answers(lines(tmp_path, [bare]), reading)
+    assert item.question.answerable and not item.question.targets, "graded without a target"
+    assert item.grade and item.grade.verdict is Verdict.INCORRECT
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"answer": " "}, "field 'answer' is missing or empty"),
+        ({"answer": ["a"]}, "field 'answer' is a list, not a text"),
+        ({"question": None}, "field 'question' is missing or empty"),
+        ({"target": None}, "field 'target' or 'targets' is missing or empty"),
+        ({"choices": ["a", "b"]}, "no target is among the choices"),
+        ({"choices": [["a"], "b"]}, "field 'choices' holds a list where a text is expected"),
+        ({"correct": "maybe"}, "field 'correct' is no verdict"),
+        ({"log_probs": "x"}, "field 'log_probs' is no list of numbers"),
+        ({"log_probs": [0.5]}, "field 'log_probs' has a number outside"),
+        ({"log_probs": [float("nan")]}, "field 'log_probs' has a number outside"),
+        ({}, "the same question a second time"),
+        ({"context": "", "group": "g"}, "the same question a second time"),
+        ({"group": "g", "target": "Bob"}, "the same question in another group"),
+    ],
+)
+def test_wrong_rows_are_named_or_counted(
+    tmp_path: Path, changes: dict[str, Any], reason: str
+) -> None:
+    path = lines(tmp_path, [OPEN, OPEN | changes])
+    with pytest.raises(InvalidData, match=f"line 2: {reason}"):
+        list(given_answers(path, Reading()))
+    malformed = Malformed(skip=True)
+    assert len(list(given_answers(path, Reading(malformed=malformed)))) == 1
+    ((told, n),) = malformed
+    assert told.startswith(reason) and n == 1 and malformed.n_read == 2
+
+
+def test_several_models_in_a_file(tmp_path: Path) -> None:
+    path = lines(tmp_path, [OPEN | {"model": "a"}, OPEN | {"model": "b", "answer": "Bob"}])
+    with pytest.raises(Mismatch, match="a and of b"):
+        list(given_answers(path, Reading()))
+    (item,) = given_answers(path, Reading(), "b")
+    assert item.answer.text == "Bob"
+    with pytest.raises(InvalidData, match="no rows"):
+        list(given_answers(path, Reading(), "c"))
+
+
+def test_a_model_that_cannot_be_called_is_refused_before_any_work(tmp_path: Path) -> None:
+    path = lines(tmp_path, [OPEN | {"question": f"Who is {i}?"} for i in range(40)])
+    with pytest.raises(MissingCapability, match="zero_shot"):
+        run_given(tmp_path / "run", path, estimators=["zero_shot"])
+    with pytest.raises(MissingCapability, match="logprobs"):
+        run_given(tmp_path / "run", path, estimators=["sequence_likelihood"])
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_changed_file_is_another_run(tmp_path: Path) -> None:
+    found = [
+        OPEN | {"question": f"Who is {i}?", "answer": "Ann Lee" if i % 2 else "Bob", "n": i}
+        for i in range(120)
+    ]
+    run_given(tmp_path / "run", lines(tmp_path, found), settings=QUICK)
+    with pytest.raises(Mismatch, match="made with answers"):
+        run_given(tmp_path / "run", lines(tmp_path, found[1:]), settings=QUICK)
+
+
+def test_has_letter_needs_a_choice() -> None:
+    path = SHARED / "llm_answers" / "gsm8k_gpt3_graded.jsonl"
+    if not path.exists():
+        pytest.skip("../shared/data is not there")
+    reading = Reading(
+        columns={"target": "gold", "answer": "6b_finetuning.answer"}
+        | {"correct": "6b_finetuning.is_correct"},
+        malformed=Malformed(skip=True),
+    )
+    items = [
+        Graded(question=i.question, answer=replace(i.answer, extracted="A"), grade=i.grade)
+        for i in given_answers(path, reading)
+        if i.grade
+    ]
+    assert len(items) + reading.malformed.counts.total() == 1319
+    fitted = HasLetter().fit(items, items, Given(), 0)
+    assert np.ptp(fitted.score(items, Given()).values) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("file", "columns", "n"),
+    [
+        (
+            "llm_answers/gsm8k_gpt3_graded.jsonl",
+            {
+                "target": "gold",
+                "answer": "175b_verification.answer",
+                "correct": "175b_verification.is_correct",
+            },
+            1319,
+        ),
+        (
+            "evouna/NQ.json",
+            {"target": "golden_answer", "answer": "answer_gpt4", "correct": "judge_gpt4"},
+            3610,
+        ),
+        (
+            "evouna/TQ.json",
+            {"target": "golden_answer", "answer": "answer_fid", "correct": "judge_fid"},
+            2000,
+        ),
+    ],
+)
+def test_graded_files_as_they_are(
+    tmp_path: Path, file: str, columns: dict[str, str], n: int
+) -> None:
+    path = SHARED / file
+    if not path.exists():
+        pytest.skip("../shared/data is not there")
+    reading = Reading(columns=columns, malformed=Malformed(skip=True))
+    metrics = run_given(tmp_path / "run", path, reading=reading, settings=QUICK)
+    run = Run(tmp_path / "run")
+    report = run.manifest["reading"]
+    assert report["n_read"] == n
+    assert len(run.read("answers")) == n - sum(r["n"] for r in report["left_out"].values())
+    row = next(r for r in metrics["rows"] if r["estimator"] == "answer_length")
+    graded = [g for g in run.graded() if split_of(g.question) == "test"]
+    share = np.mean([g.correct for g in graded if g.is_graded])
+    assert row["accuracy"]["value"] == pytest.approx(share)
+
+
+def test_sizes_take_the_same_questions_of_every_archive(tmp_path: Path) -> None:
+    paths = [SHARED / "mmlu_pro_outputs" / f"{m}.zip" for m in ("gemma-7b", "Llama-2-7b-hf")]
+    if not paths[0].exists():
+        pytest.skip("../shared/data is not there")
+    sizes = Sizes.of(300, 100, choice_share=1.0)
+    asked = []
+    for path in paths:
+        folder = tmp_path / path.stem
+        run_given(folder, path, sizes=sizes, settings=QUICK, estimators=["base_rate"])
+        run = Run(folder)
+        asked.append([question.id for question in run.read("questions")])
+        assert run.manifest["reading"]["n_read"] == 12_032
+        assert run.manifest["reading"]["left_out"]["the same question a second time"]["n"] == 159
+    assert asked[0] == asked[1] and len(asked[0]) == 300 + 45 + 75 + 100
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CalibrantError, match="no file"):
+        run_given(tmp_path / "run", tmp_path / "nothing.jsonl")
