@@ -18,7 +18,7 @@ from calibrant.reporting.grader_error import lines
 from calibrant.runs import Run
 from calibrant.tables import write_table
 
-N, SETTINGS = 3000, Settings(n_resamples=50)
+N, SETTINGS = 2000, Settings(n_resamples=50)
 
 
 @pytest.fixture(scope="module")
