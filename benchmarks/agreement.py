@@ -1,6 +1,7 @@
 """Graders against people on EVOUNA: five systems' answers to NQ and TriviaQA, judged by people.
 
-    python benchmarks/agreement.py ../shared/data/evouna --json runs/agreement.json
+    python benchmarks/agreement.py ../shared/data/evouna --lexical
+    python benchmarks/agreement.py ../shared/data/evouna --n-questions 500
 
 Thresholds of the embedding are chosen on half of the questions, all numbers are of the other half.
 Questions that EVOUNA marks as improper are left out. Prints the table of docs/graders.md.
@@ -63,16 +64,23 @@ def kappa(graded: np.ndarray, human: np.ndarray) -> float:
     return float(((graded == human).mean() - chance) / (1 - chance))
 
 
-def measured(folder: Path, n_resamples: int) -> dict[str, Any]:
-    """Thresholds, and the agreement of every grader."""
+def measured(
+    folder: Path, n_resamples: int, n_questions: int | None, lexical: bool
+) -> dict[str, Any]:
+    """Thresholds, and the agreement of every grader; on some of the questions, drawn by chance."""
     items, human, subset, n_improper = read(folder)
+    drawn = sorted({i.question.group for i in items}, key=lambda g: content_hash("drawn", g))
+    kept = set(drawn[:n_questions])
+    use = [i for i, item in enumerate(items) if item.question.group in kept]
+    items, human, subset = [items[i] for i in use], human[use], [subset[i] for i in use]
     group = [item.question.group for item in items]
     chosen = np.array([int(content_hash("half", g), 16) % 2 == 0 for g in group])
     known = ~np.isnan(human)
     verdicts = {name: numbers(grade(items, name)) for name in ("exact", "substring")}
-    cosines = np.array(Embedding().cosines(items))
+    cosines = np.zeros(0) if lexical else np.array(Embedding().cosines(items))
     found: dict[str, Any] = {
         "n_questions": len(set(group)),
+        "n_answers": len(items),
         "n_improper": n_improper,
         "usual_threshold": Embedding().threshold,
         "thresholds": {},
@@ -81,7 +89,7 @@ def measured(folder: Path, n_resamples: int) -> dict[str, Any]:
     strict = {"": np.zeros(len(items)), "exact+": verdicts["exact"]}
     strict["substring+"] = verdicts["substring"]
     here = chosen & known
-    for before, accepted in strict.items():
+    for before, accepted in () if lexical else strict.items():
         by_threshold = [
             kappa(np.maximum(accepted, cosines >= t)[here], human[here]) for t in THRESHOLDS
         ]
@@ -142,14 +150,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--n-questions", type=int, help="a random sample; all when not given")
+    parser.add_argument("--lexical", action="store_true", help="without the embedding")
     parser.add_argument("--n-resamples", type=int, default=1000)
     options = parser.parse_args()
-    found = measured(options.folder, options.n_resamples)
+    found = measured(options.folder, options.n_resamples, options.n_questions, options.lexical)
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(found, indent=1), "utf-8")
     print(table(found))
-    print({k: found[k] for k in ("n_questions", "n_improper", "thresholds")})
+    print({k: found[k] for k in ("n_questions", "n_answers", "n_improper", "thresholds")})
 
 
 if __name__ == "__main__":

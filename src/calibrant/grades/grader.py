@@ -103,19 +103,25 @@ _RULES = tuple(
 )
 
 
-@lru_cache(maxsize=1 << 14)
 def normalise(text: str) -> str:
     """Case, accents, punctuation, articles and spaces set aside; digits and signs kept.
 
     "The U.S. dollar" -> "us dollar", "1,000" -> "1000", "-5" -> "-5",
     "forty-seven" -> "forty seven"
     """
+    return _short(text) if len(text) < 200 else _normalise(text)
+
+
+def _normalise(text: str) -> str:
     text = text.casefold()
     if not text.isascii():
         text = "".join(c for c in unicodedata.normalize("NFKD", text) if not _combining(c))
     for substitute, put in _RULES:
         text = substitute(put, text)
     return " ".join(text.split()).strip(" .:")
+
+
+_short = lru_cache(maxsize=1 << 14)(_normalise)  # the same targets come again and again
 
 
 def grader_called(name: str, settings: Sequence[str] = ()) -> Grader:

@@ -39,10 +39,14 @@ def _part(part: Mapping[str, Any]) -> dict[str, Any]:
     return {"title": title, "sentence": sentence, "heads": HEADS, "rows": rows}
 
 
-def _cell(found: Mapping[str, Any] | None) -> str:
+def _cell(found: Mapping[str, Any] | None) -> tuple[str, str]:
+    """("as graded → corrected", "[low, high]")."""
     if found is None:
-        return wording.NOTHING
-    return f"{wording.number(found['graded'])} → {wording.measured(found['corrected'], 3)}"
+        return wording.NOTHING, ""
+    cell = found["corrected"]
+    told = f"{wording.number(found['graded'])} → {wording.value(cell, 3)}"
+    span = wording.span(cell) if cell else ""
+    return told.replace("-", "−"), span.replace("-", "−")
 
 
 def lines(metrics: Mapping[str, Any]) -> str:
@@ -53,5 +57,5 @@ def lines(metrics: Mapping[str, Any]) -> str:
         rows: Sequence[Mapping[str, Any]] = part["rows"]
         if rows:
             texts.append(f"  as graded → corrected: {', '.join(part['heads'])}")
-            texts += [f"  {row['name']}: {'; '.join(row['cells'])}" for row in rows]
+            texts += [f"  {row['name']}: {'; '.join(map(' '.join, row['cells']))}" for row in rows]
     return "\n".join(texts)
