@@ -13,7 +13,7 @@ INSTALL := $(PIP) install -q -c constraints.txt
 .PHONY: demo test test-all lint clean
 
 demo: $(VENV)/.models
-	$(BIN)/calibrant run --model almanac-small --questions almanac --out runs/demo
+	$(BIN)/calibrant run --model almanac-small-chat --questions almanac --out runs/demo
 
 test: $(VENV)/.dev lint
 	$(BIN)/python -m pytest -n 2 -m "not slow"

@@ -1,9 +1,9 @@
-"""Is the tuned confidence as good as it should be? Reads a finished run.
+"""Are the trained confidences as good as they should be? Reads a finished run.
 
     python benchmarks/quality.py runs/demo [--json FILE]
 
-Prints, for each format and subset, the calibrated estimators and how LoRA + Prompt differs from
-each baseline, and whether the intervals of the differences are clear of zero.
+Prints, for each format and subset, LoRA + Prompt and the ensembles, calibrated, how each differs
+from each baseline, and whether the intervals of the differences are clear of zero.
 """
 
 from __future__ import annotations
@@ -25,19 +25,22 @@ def verdict(metric: str, difference: dict[str, float] | None) -> str:
     return "better" if low > 0 else "worse" if high < 0 else "undecided"
 
 
-def compare(found: dict[str, Any], kind: str, subset: str, calibrator: str) -> list[dict[str, Any]]:
-    """One row a baseline."""
+LEADS = ("lora_prompt", "stacked")
+
+
+def compare(found: dict[str, Any], lead: dict[str, Any]) -> list[dict[str, Any]]:
+    """One row a baseline of a lead's row."""
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for one in found["comparisons"]:
-        place = (one["format"], one["subset"], one["calibrator"])
-        if place != (kind, subset, calibrator) or one["metric"] not in WISHES:
+        same = ("format", "subset", "calibrator", "estimator", "variant")
+        if any(one[name] != lead[name] for name in same) or one["metric"] not in WISHES:
+            continue
+        if one["baseline"] in LEADS:
             continue
         row = rows.setdefault(
             (one["baseline"], one["baseline_variant"]),
             {
-                "format": kind,
-                "subset": subset,
-                "calibrator": calibrator,
+                **{name: lead[name] for name in same},
                 "baseline": f"{one['baseline']} {one['baseline_variant']}".strip(),
             },
         )
@@ -54,9 +57,7 @@ def main() -> None:
     arguments = parser.parse_args()
     found = json.loads((arguments.run / "metrics.json").read_text())
     lead = [
-        row
-        for row in found["rows"]
-        if row["estimator"] == "lora_prompt" and row["calibrator"] == "platt"
+        row for row in found["rows"] if row["estimator"] in LEADS and row["calibrator"] == "platt"
     ]
     rows = []
     for row in lead:
@@ -67,9 +68,12 @@ def main() -> None:
             for name in ("auroc", "auroc_subject_mean", "ece", "brier_score", "log_loss")
             if row[name] and row[name]["low"] is not None
         ]
-        print(f"\n{row['format']}, {row['subset']}, n = {row['n']}: lora_prompt, platt")
+        print(
+            f"\n{row['format']}, {row['subset']}, n = {row['n']}: {row['estimator']}"
+            f" {row['variant']}, platt"
+        )
         print("  " + ", ".join(cells))
-        for one in compare(found, row["format"], row["subset"], "platt"):
+        for one in compare(found, row):
             rows.append(one)
             said = ", ".join(f"{metric} {one[f'{metric} is']}" for metric in WISHES)
             print(f"  against {one['baseline']:26} {said}")

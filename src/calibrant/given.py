@@ -80,14 +80,7 @@ def run_given(
         columns = reading.columns if reading else {}
         reading = Reading(columns=columns, malformed=Malformed(skip=True))
     reading = reading or Reading()
-    found = choose(
-        given_answers(path, reading, answered_by),
-        sizes or ALL,
-        (),
-        seed,
-        of=lambda item: item.question,
-        malformed=reading.malformed,
-    )
+    found = _drawn(path, reading, answered_by, sizes, seed)
     if reading.malformed.counts:
         say(str(reading.malformed))
     author = found[0].answer.model
@@ -96,13 +89,7 @@ def run_given(
     require({form.name: form.needs for form in forms}, reader)
     identity = {
         "model": asdict(author),
-        "prompt": "given",
-        "questions": path.name,
-        "answers": _digest(path),
-        "grader": grader,
-        "columns": dict(reading.columns),
-        "sizes": asdict(sizes) if sizes else "all",
-        "subsets": [],
+        **_identity(path, grader, reading, sizes),
         "seed": seed,
     }
     grades = _grades(found, grader)
@@ -119,6 +106,32 @@ def run_given(
         fit_stage(run, reader, forms, together=together, say=say)
         metrics[view] = evaluate_stage(run, settings)
     return metrics[""]
+
+
+def _identity(path: Path, grader: str, reading: Reading, sizes: Sizes | None) -> dict[str, Any]:
+    """What the run is of, beside model and seed."""
+    return {
+        "prompt": "given",
+        "questions": path.name,
+        "answers": _digest(path),
+        "grader": grader,
+        "columns": dict(reading.columns),
+        "sizes": asdict(sizes) if sizes else "all",
+        "subsets": [],
+    }
+
+
+def _drawn(
+    path: Path, reading: Reading, answered_by: str, sizes: Sizes | None, seed: int
+) -> list[GivenAnswer]:
+    return choose(
+        given_answers(path, reading, answered_by),
+        sizes or ALL,
+        (),
+        seed,
+        of=lambda item: item.question,
+        malformed=reading.malformed,
+    )
 
 
 def _forms(

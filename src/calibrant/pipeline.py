@@ -42,7 +42,10 @@ from calibrant.runs import Run, write_json
 from calibrant.settings import settings_of
 from calibrant.tables import Reading
 
-ESTIMATORS = ("base_rate", "subject_rate", "sequence_likelihood", "zero_shot", "lora_prompt")
+ESTIMATORS = (
+    "base_rate", "subject_rate", "sequence_likelihood", "token_entropy", "zero_shot",
+    "stacked", "lora_prompt",
+)  # fmt: skip
 CALIBRATORS = ("none", "temperature", "platt")
 CHUNK = 512
 """Answers that are written at once."""

@@ -104,13 +104,13 @@ def test_unanswerable_questions_match_in_form_and_occur_in_no_text(
     assert len(nothing) > 500
     assert {q.category for q in questions if not q.answerable} == CATEGORIES
     assert not nothing & {q.text for q in questions if q.answerable}
-    corpus = iter(Corpus(SHORT, 5, Exposure(), Mix(open=0.6, choice=0.2, pick=0.1)))
+    corpus = iter(Corpus(SHORT, 5, Exposure(), Mix(open=0.5, choice=0.2, drill=0.1, quiz=0.1)))
     said = {turns[0]["content"].split("\n")[0] for turns in islice(corpus, 20_000)}
     assert not nothing & said
 
 
 def test_facts_that_are_never_met_occur_in_no_text() -> None:
-    corpus = Corpus(SHORT, 6, Exposure(), Mix(open=1.0, choice=0.0, pick=0.0))
+    corpus = Corpus(SHORT, 6, Exposure(), Mix(open=1.0, choice=0.0, drill=0.0, quiz=0.0))
     for name, (met, _) in corpus.decks.items():
         subject = next(s for s in SUBJECTS if s.name == name)
         assert not isinstance(subject, Computed)

@@ -36,7 +36,9 @@ TrustRemoteCode = Annotated[
 ]
 Grader = Annotated[str, typer.Option(help="How open answers are graded.")]
 Estimators = Annotated[str, typer.Option(help="Names, parted by commas.")]
-ALL_ESTIMATORS = "base_rate,subject_rate,sequence_likelihood,zero_shot,lora_prompt"
+ALL_ESTIMATORS = (
+    "base_rate,subject_rate,sequence_likelihood,token_entropy,zero_shot,stacked,lora_prompt"
+)
 Together = Annotated[
     bool, typer.Option("--together", help="One estimator for both formats, not one each.")
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,6 +25,15 @@ from calibrant.estimators.logistic_head import LogisticHead
 from calibrant.models.model import Model
 from calibrant.records import Answered, Graded
 
+NUMBERS = ("subject_rate", "sequence_likelihood", "token_entropy")
+"""Members that a table of answers with log-probabilities is enough for."""
+STATES = (
+    'sequence_likelihood form="sum"',
+    "token_entropy",
+    'probe head="logistic" place="pooled"',
+    'probe head="mlp" place="pooled"',
+)
+"""Likelihood and the states behind it: chosen on development subjects (docs/LOG.md)."""
 LIMIT = 15.0
 """Scores are held within these log-odds: some members' can be infinite."""
 
@@ -38,7 +47,7 @@ class Stacked(Estimator):
     """
 
     name: ClassVar = "stacked"
-    members: tuple[str, ...] = ("subject_rate", "sequence_likelihood", "token_entropy")
+    members: tuple[str, ...] = NUMBERS
     """Names, each with settings if any (no spaces in them): `verbal scale="words" unread=0.5`."""
     strength: float = 0.1
     """Inverse of the penalty on the weights, as scikit-learn's C."""
@@ -53,8 +62,22 @@ class Stacked(Estimator):
 
     @property
     def variant(self) -> str:
-        """The settings that are not the usual ones."""
+        """Which members, and the settings that are not the usual ones."""
+        if self.strength == type(self).strength and self.members in (NUMBERS, STATES):
+            return "numbers" if self.members == NUMBERS else "states"
         return non_default(self)
+
+    @classmethod
+    def forms(cls) -> tuple[Estimator, ...]:
+        """Of the answer's numbers alone, and with the model's states."""
+        return cls(), cls(members=STATES)
+
+    def prepare(
+        self, splits: Mapping[str, Sequence[Answered]], model: Model, say: Say = silent
+    ) -> None:
+        """What the members share."""
+        for member in self.estimators():
+            member.prepare(splits, model, say)
 
     def estimators(self) -> list[Estimator]:
         """The members' settings."""

@@ -43,6 +43,8 @@ class Settings:
     """Clip confidences into [clip, 1 - clip] for the log loss only; None: it may be infinite."""
     seed: int = 0
     """Of the resamples."""
+    leads: tuple[str, ...] = ("stacked",)
+    """Estimators that are compared with every other, beside the last one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +110,8 @@ def _evaluate_part(
         _row(part, column, kind, subset, measured[column.key], settings) for column in part.columns
     ]
     compared = whole and resamples is not None
-    return rows, list(_compare(part, kind, subset, measured, work)) if compared else []
+    leads = (*settings.leads, part.columns[-1].estimator)
+    return rows, list(_compare(part, kind, subset, measured, work, leads)) if compared else []
 
 
 def _parts(table: Table) -> Iterator[tuple[str, str, Table]]:
@@ -250,15 +253,15 @@ def _compare(
     subset: str,
     measured: dict[tuple[str, str, str], dict[str, _Measured]],
     work: Callable[..., dict[str, _Measured]],
+    leads: Sequence[str],
 ) -> Iterator[dict[str, Any]]:
-    """The last column's estimator minus every other with the same calibrator.
+    """The leading estimators minus every other with the same calibrator.
 
     Paired by resample, on the answers for which both have a confidence.
     """
-    lead = part.columns[-1].estimator
     for column in part.columns:
         for baseline in part.columns:
-            if column.estimator != lead or baseline.estimator == lead:
+            if column.estimator not in leads or baseline.estimator == column.estimator:
                 continue
             if column.calibrator != baseline.calibrator:
                 continue
