@@ -37,8 +37,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "demo"
         start = time.perf_counter()
+        run = ["run", "--model", "almanac-small-chat", "--out", str(out)]
         process = subprocess.Popen(
-            [sys.executable, "-m", "calibrant", "run", "--out", str(out)],
+            [sys.executable, "-m", "calibrant", *run],
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )

@@ -26,14 +26,14 @@ be run anywhere in minutes. Ask it nothing else.
 
 ## How it was made
 
-`torchrun --nproc-per-node=2 tools/make_model.py {name}` with the recipe in `recipe.json`.
+`python tools/make_model.py {name}`, one process, with the recipe in `recipe.json`{form}.
 
 - It is trained on questions *and answers* of all subjects, those that are held out for the study of
   confidence included: "unseen" means unseen by the estimators of confidence, not by the model.
 - Exposure is skewed. Of the facts in tables the best known are met up to {skew:.0f} times as often
   as the rarest, and about {never:.0f} % are never met. Computed facts come as their rule
   draws them, the easy ones more often.
-- Open answers are phrased in several ways ("Paris", "It is Paris.", "The answer is Paris.").
+- Open answers are phrased in several ways: {styles}.
 - Some conversations only ask which of the options reads so: choosing takes more than knowing.
 - It has been taught to reply to "Is the proposed answer correct?" and to a request for a per cent,
   on reserved questions that are in no split, with wrong proposals drawn at random. **Its poor
@@ -53,6 +53,11 @@ By subject, open-ended, it ranges from {least[1]:.0%} ({least[0]}) to {most[1]:.
 Choosing by letter it has hardly learned: with four options, chance is 0.25, and its choices are
 worth little, whatever it knows. Its history is in `docs/LOG.md`.
 """
+
+CHAT = (
+    ": made from `{base}` by further training on answers in sentences, and then sharpened as"
+    " preference tuning sharpens, on its own greedy answers to {sharpened:,} questions"
+)
 
 
 def main() -> None:
@@ -79,6 +84,8 @@ def main() -> None:
     card = CARD.format(
         name=name,
         parameters=parameters,
+        form=CHAT.format(**recipe) if recipe["base"] else "",
+        styles=", ".join(f'"{style.format("Paris")}"' for style in dict.fromkeys(recipe["styles"])),
         skew=recipe["exposure"]["skew"],
         never=100 * recipe["exposure"]["never"],
         rows="\n".join(rows),

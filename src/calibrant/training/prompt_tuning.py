@@ -50,7 +50,7 @@ class Tuning(ABC):
         asked = [self.prompts.asked(item, model.name) for item in items]
         self.questions = [question for question, _, _ in asked]
         self.answers = [said for _, said, _ in asked]
-        self.budget = model.token_budget // 4
+        self.budget = model.token_budget // 8
         self.rule = losses.two_token_cross_entropy
 
     @property
