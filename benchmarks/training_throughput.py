@@ -11,8 +11,9 @@ rounds of an epoch's gradients (no optimiser):
   the untuned model kept)
 - query: the adapter acts from the query on; what stands before it is kept
 
-`context` is what was put before each question: "" (the almanac's own, short) or a passage of about
-150 tokens. Without dropout the plain and the full loss are equal, which is checked first.
+`context` is what was put before each question: nothing (the almanac's own, short) or a passage;
+`tokens` is the mean length. Without dropout the plain and the full loss are equal, which is checked
+first.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ def measure(model: LocalModel, context: str) -> list[dict[str, Any]]:
     return [
         {
             "way": way,
-            "context": "150 tokens" if context else "",
+            "context": "a passage" if context else "",
             "tokens": tokens,
             "examples_per_s": N / seconds,
             "speedup": times["plain"] / seconds,
