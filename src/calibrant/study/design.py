@@ -223,6 +223,11 @@ def _check(design: Design) -> None:
             raise InvalidData(f"{field.name} is {value}: it cannot be negative")
     if design.n_questions < 1 or design.n_batches < 1:
         raise InvalidData("a study needs at least one question and one batch")
+    if design.n_checks > design.n_questions:
+        raise InvalidData(
+            f"{design.n_checks} attention checks do not fit among {design.n_questions} questions:"
+            " each comes before a question of its own"
+        )
     if design.within and design.n_questions % len(names):
         raise InvalidData(
             f"within subjects: {design.n_questions} questions cannot be parted equally among"

@@ -84,7 +84,7 @@ def plan(design: Design, items: Sequence[Item], slot: int) -> Plan:
             Trial(item=item, arm=arms[i % len(arms)]) for i, item in enumerate(rehearsed)
         ),
         trials=tuple(trials),
-        checks=tuple(round((k + 1) * step) for k in range(design.n_checks)),
+        checks=tuple(int((k + 1) * step) for k in range(design.n_checks)),
     )
 
 
