@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from calibrant.errors import InvalidData
 
@@ -15,6 +16,32 @@ T = TypeVar("T")
 def settings_of(thing: Any) -> dict[str, Any]:
     """The settings of a variant as plain values."""
     return {field.name: getattr(thing, field.name) for field in fields(thing) if field.init}
+
+
+@cache
+def _choices(cls: Any) -> dict[str, tuple[Any, ...]]:
+    """Setting -> the values that it may have, where these are named."""
+    hints = get_type_hints(cls)
+    return {
+        field.name: get_args(hints[field.name])
+        for field in fields(cls)
+        if get_origin(hints[field.name]) is Literal
+    }
+
+
+def check_choices(thing: Any) -> None:
+    """Refuse a value that is none of those that its setting names.
+
+    Raises
+    ------
+    InvalidData
+        Naming the setting and its values.
+    """
+    kind: Any = type(thing)
+    for name, values in _choices(kind).items():
+        if (given := getattr(thing, name)) not in values:
+            known = ", ".join(map(str, values))
+            raise InvalidData(f"{name} is {given!r}: it can be {known}")
 
 
 def with_settings(thing: T, settings: Sequence[str]) -> T:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
+from typing import Literal, get_origin, get_type_hints
 
 import numpy as np
 import pytest
 
 from calibrant import registry
 from calibrant.answers.generate import answer
-from calibrant.errors import NothingGraded, TooFewClasses
+from calibrant.errors import InvalidData, NothingGraded, TooFewClasses
 from calibrant.estimators.calibrated import Calibrated, calibrate, load_calibrated
 from calibrant.estimators.estimator import Estimator, FittedEstimator
 from calibrant.models.local import LocalModel
@@ -101,6 +102,15 @@ def test_settings_round_trip(fitted: FittedEstimator) -> None:
         estimator.name = "x"  # type: ignore[misc]
     with pytest.raises(TypeError):
         type(estimator)(colour=1)  # type: ignore[call-arg]
+
+
+def test_a_value_that_a_setting_does_not_know_is_refused(fitted: FittedEstimator) -> None:
+    estimator = fitted.estimator
+    hints = get_type_hints(type(estimator))
+    for name in estimator.settings():
+        if get_origin(hints[name]) is Literal:
+            with pytest.raises(InvalidData, match=name):
+                replace(estimator, **{name: "qery"})
 
 
 def test_same_seed_same_scores(fitted: FittedEstimator, data: Data) -> None:

@@ -20,6 +20,7 @@ from calibrant.models.local import LocalModel
 from calibrant.models.model import Capability, Model
 from calibrant.models.prefix import Prefix
 from calibrant.records import Answered, Format, Graded
+from calibrant.settings import check_choices
 
 Say = Callable[[str], None]
 
@@ -60,6 +61,9 @@ class Estimator(ABC):
     needs: ClassVar[frozenset[Capability]] = frozenset()
     formats: ClassVar[tuple[Format, ...]] = ("open", "choice")
     """Formats of the answers that it can score; those of others are missing."""
+
+    def __post_init__(self) -> None:
+        check_choices(self)
 
     @property
     def variant(self) -> str:

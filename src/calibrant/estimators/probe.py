@@ -57,6 +57,7 @@ class Probe(Estimator):
     """Of the MLP."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.mix and self.head != "mlp":
             raise InvalidData("only the MLP learns a mix of layers")
 

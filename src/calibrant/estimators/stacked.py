@@ -53,6 +53,7 @@ class Stacked(Estimator):
     """Inverse of the penalty on the weights, as scikit-learn's C."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.members:
             raise InvalidData("an ensemble needs members: name at least one estimator")
         every = [member.needs for member in self.estimators()]

@@ -60,6 +60,7 @@ class Verbal(Estimator):
     """Length of a reply at most; 0: 12, and 24 more for each guess that is asked for."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.n_stages not in (1, 2) or self.n_guesses < 1 or self.scale not in get_args(Scale):
             raise InvalidData(
                 f"verbal has 1 or 2 stages, at least 1 guess, and the scale numbers or words; not"
