@@ -4,8 +4,8 @@
 
 Studies of the paper's five arms in which the null hypothesis holds exactly: nobody looks at the
 model ("never": all contrasts are null), or everybody weighs it by experience and nobody looks at a
-confidence ("deaf": all but the contrast with no model are null). Abilities are mixed, and one
-participant in eight is left out.
+confidence ("deaf": all but the contrast with no model are null), between subjects and within.
+Abilities are mixed, and one participant in eight is left out.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ def items(n: int = 60, seed: int = 0) -> list[Item]:
     return found
 
 
-def run(policy: str, n_simulations: int, n: int) -> dict[str, Any]:
+def run(policy: str, n_simulations: int, n: int, within: bool = False) -> dict[str, Any]:
     """Shares of studies in which a contrast has p <= 0.05, alone and after Holm's correction."""
     design = Design(
-        arms=tuple(map(Arm.parse, ARMS)), n_questions=12, n_batches=2, n_ability=4, n_practice=0,
-        n_checks=0, feedback=True,
+        arms=tuple(map(Arm.parse, ARMS)), n_questions=30 if within else 12, n_batches=2,
+        n_ability=4, n_practice=0, n_checks=0, feedback=True, within=within,
     )  # fmt: skip
-    frozen, _ = freeze(items(), design)
+    frozen, _ = freeze(items(80), design)
     small = []
     for k in range(n_simulations):
         people = crowd(n, k, (policy,))
@@ -65,13 +65,18 @@ def run(policy: str, n_simulations: int, n: int) -> dict[str, Any]:
             row["excluded"] = "did not finish" if is_gone else row["excluded"]
         rows, used = summaries(participants, trials), counting(participants, trials)
         found = primary(design, frozen, rows, used, n_permutations=399, seed=k)
+        if unknown := next((row["why"] for row in found if row["why"]), ""):
+            raise SystemExit(f"study {k}: {unknown}")
         if policy == "deaf":
             found = [row for row in found if row["than"] != "no_model"]
-        small.append([[(row[k] or 1.0) <= 0.05 for k in ("p", "p_holm")] for row in found])
+        small.append(
+            [[row[k] is not None and row[k] <= 0.05 for k in ("p", "p_holm")] for row in found]
+        )
         names = [f"{row['measure']}: {row['arm']} - {row['than']}" for row in found]
     shares = np.mean(small, axis=0)
     return {
         "policy": policy,
+        "design": "within subjects" if within else "between subjects",
         "studies": n_simulations,
         "participants": n,
         "alone": dict(zip(names, shares[:, 0].round(4).tolist())),
@@ -88,7 +93,11 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     start = time.perf_counter()
-    found = [run(policy, given.simulations, given.participants) for policy in ("never", "deaf")]
+    found = [
+        run(policy, given.simulations, given.participants, within)
+        for within in (False, True)
+        for policy in ("never", "deaf")
+    ]
     for row in found:
         print(json.dumps(row, indent=1))
     print(f"{time.perf_counter() - start:.0f} s")

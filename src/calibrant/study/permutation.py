@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,7 +181,8 @@ def _edge(estimate: float, drawn: tuple[Floats, Floats], side: int, alpha: float
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """P-values corrected for all being looked at together (Holm 1979)."""
-    from statsmodels.stats.multitest import multipletests
-
-    corrected: Any = multipletests(p_values, method="holm")[1] if len(p_values) else []
-    return [float(p) for p in corrected]
+    p = np.array(p_values, dtype=float)  # by hand: statsmodels' collects garbage at each call
+    order = np.argsort(p)
+    steps = np.maximum.accumulate(np.arange(p.size, 0, -1) * p[order])
+    p[order] = np.minimum(steps, 1)
+    return [float(value) for value in p]
