@@ -269,8 +269,9 @@ def simulate(
     found = run(Study(folder), out, participants, names(policies), leaving=leaving, seed=seed)
     text = (
         f"{found['finished']} of {participants} finished, {found['requests']} requests,"
-        f" {found['failed']} failed; {found['thresholds_near']} of {found['thresholds']} thresholds"
-        f" within 5 points\ncalibrant study analyse {out}"
+        f" {found['failed']} failed; of {found['thresholds']} thresholds {found['thresholds_near']}"
+        f" are found within 5 points, {found['thresholds_covered']} lie in their 95 % interval"
+        f"\ncalibrant study analyse {out}"
     )
     tell(found, as_json, text)
 

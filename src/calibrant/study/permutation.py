@@ -65,21 +65,21 @@ def contrast(
             pairs[row["participant"]][row["arm"]] = row[planned.measure]
         whole = [pair for pair in pairs.values() if len(pair) == 2]
         d = np.array([pair[planned.arm] - pair[planned.than] for pair in whole], dtype=float)
-        _enough(planned, d.size)
+        _enough(d.size)
         signs = generator.choice([-1.0, 1.0], size=(n_permutations, d.size))
         drawn = signs @ d / d.size, signs.mean(axis=1)
         return _test(float(d.mean()), drawn, (d.size,), n_missing, level)
     y = np.array([row[planned.measure] for row in known], dtype=float)
     a = np.array([row["arm"] == planned.arm for row in known], dtype=float)
-    _enough(planned, int(a.sum()), int((1 - a).sum()))
+    _enough(int(a.sum()), int((1 - a).sum()))
     estimate, drawn = _stratified(y, a, strata(known, planned.arm), n_permutations, generator)
     return _test(estimate, drawn, (int(a.sum()), int((1 - a).sum())), n_missing, level)
 
 
-def _enough(planned: Contrast, *sizes: int) -> None:
+def _enough(*sizes: int) -> None:
     if min(sizes) < FEWEST:
         told = " and ".join(map(str, sizes))
-        raise InvalidData(f"{planned.name}: {told} participants, {FEWEST} are needed")
+        raise InvalidData(f"{told} participants, {FEWEST} are needed")
 
 
 def strata(rows: Sequence[Row], arm: str) -> NDArray[np.intp]:

@@ -284,12 +284,16 @@ def simulate(
 
 
 def recovered(study: Study, truth: Sequence[dict[str, Any]]) -> dict[str, int]:
-    """How many of the known thresholds the analysis finds within 5 points."""
+    """How many known thresholds the analysis finds within 5 points, and has in its intervals."""
     known = {
         row["participant"]: int(row["policy"][-2:]) / 100
         for row in truth
         if row["policy"].startswith("threshold")
     }
     found = thresholds(counting(*tables(study)))
-    both = [abs(found[name].value - value) for name, value in known.items() if name in found]
-    return {"thresholds": len(both), "thresholds_near": sum(error <= 0.05 for error in both)}
+    both = [(found[name], value) for name, value in known.items() if name in found]
+    return {
+        "thresholds": len(both),
+        "thresholds_near": sum(abs(one.value - value) <= 0.05 for one, value in both),
+        "thresholds_covered": sum(one.low <= value <= one.high for one, value in both),
+    }
