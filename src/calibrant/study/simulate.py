@@ -208,7 +208,8 @@ async def visit(
         Stop all sessions after so many seconds.
     """
     load, places = Load(), asyncio.Semaphore(at_once)
-    trusted = ssl.create_default_context()  # takes longer than a session: one for all
+    trusted = ssl.create_default_context()  # takes long to make: one for all
+    limits = httpx.Limits(keepalive_expiry=60)  # as browsers do
 
     async def one(number: int, person: Person) -> None:
         name = f"sim-{number:05d}"
@@ -218,7 +219,9 @@ async def visit(
                 await asyncio.sleep(random.uniform(0, pace[1]))
             try:
                 # Everybody has a client: one for all looks through all its connections each time.
-                async with httpx.AsyncClient(base_url=url, timeout=60, verify=trusted) as client:
+                async with httpx.AsyncClient(
+                    base_url=url, timeout=60, verify=trusted, limits=limits
+                ) as client:
                     visitor = Visitor(study, client, name, mind, load)
                     await visitor.go(await visitor.begin(), pace)
             except (CalibrantError, httpx.HTTPError, KeyError) as error:
