@@ -23,7 +23,13 @@ from calibrant.estimators.estimator import (
     non_default,
     silent,
 )
-from calibrant.models.encoder import DEFAULT, Encoder, check_encoder, encoder_called
+from calibrant.models.encoder import (
+    DEFAULT,
+    Encoder,
+    Precision,
+    check_encoder,
+    encoder_called,
+)
 from calibrant.models.model import Model
 from calibrant.records import Answered, Graded, ModelName
 from calibrant.training import adapters
@@ -58,6 +64,9 @@ class TunedEncoder(Estimator):
     """Peak rate."""
     patience: int = 3
     """Evaluations (four an epoch) without a better validation log loss before it stops."""
+    precision: Precision = "float32"
+    """Of the matrix products in training; bfloat16 is twice as fast where the processor knows it.
+    Scores are always read in float32."""
 
     @property
     def variant(self) -> str:
@@ -93,9 +102,16 @@ class TunedEncoder(Estimator):
             line.weight.zero_()
             line.bias.fill_(float(log_odds(correct.mean())))
         with adapters.attached(encoder, config) as peft:
-            tuning = TextTuning(peft, line, encoder, _rows(kept, encoder, self), correct.tolist())
-            checking = TextTuning(
-                peft, line, encoder, _rows(checked, encoder, self), checked_correct.tolist()
+            tuning, checking = (
+                TextTuning(
+                    peft,
+                    line,
+                    encoder,
+                    _rows(items, encoder, self),
+                    labels.tolist(),
+                    precision=self.precision,
+                )
+                for items, labels in ((kept, correct), (checked, checked_correct))
             )
             trained = _train(self, tuning, checking, seed, folder, say)
             adapters.load_trained(peft, trained.weights)
