@@ -140,7 +140,7 @@ def to_answers(
                 text=text,
                 extracted=extract(text, question),
                 model=model.name,
-                prompt=prompts.label,
+                prompt=prompts.label_of(question),
                 token_ids=tuple(ids[i]),
                 log_probs=tuple(made.log_probs[i]),
                 top_log_probs=tuple(map(tuple, made.top[i])),

@@ -162,7 +162,7 @@ def _answer(
         text=text,
         extracted=extract(text, question),
         model=model.name,
-        prompt=prompts.label,
+        prompt=prompts.label_of(question),
         sampling=f"{sampling.label} sample={k}",
         token_ids=tuple(ids),
         log_probs=tuple(log_probs),
