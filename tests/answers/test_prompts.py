@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from calibrant.answers.generate import answer
+from calibrant.answers.generate import answer, within
 from calibrant.answers.prompts import QUERY, Prompts, content
 from calibrant.models.local import LocalModel
 from calibrant.records import Answer, Answered, ModelName, Question, Shot
@@ -115,3 +115,16 @@ def test_the_confidence_query_drops_the_shots_and_keeps_the_tokens(tiny: LocalMo
     n = len(said.token_ids) - (said.finish_reason == "stop")
     assert ids == list(said.token_ids[:n]) and query == list(prompts.query)
     assert question == prompts.question(QUESTION)
+
+
+def test_shots_that_do_not_fit_are_left_out_and_told(llama: LocalModel) -> None:
+    """The tiny model has 256 positions."""
+    prompts = Prompts(llama.tokenizer)
+    long = Shot(text="What is the capital of France? " * 12, reply="Paris")
+    asked = Question(text=QUESTION.text, targets=QUESTION.targets, shots=(long, long, *SHOTS))
+    assert len(prompts.question(asked)) > 252
+    (said,) = answer([asked], llama, max_new_tokens=4)
+    fewer = within(asked, llama, 4)
+    assert 0 < len(fewer.shots) < 4 and fewer.shots == asked.shots[-len(fewer.shots) :]
+    assert fewer.id == asked.id == said.question_id
+    assert f"/{len(fewer.shots)}-shot/" in said.prompt
