@@ -83,8 +83,13 @@ def read_archive(path: Path) -> list[Graded]:
         )
         found[key] = Answered(question=question, answer=said)
     items = list(found.values())
+    lost = {"verdict": Verdict.UNGRADED, "reason": NO_LETTER}
     return [
-        Graded(question=item.question, answer=item.answer, grade=given)
+        Graded(
+            question=item.question,
+            answer=item.answer,
+            grade=given if item.answer.extracted else replace(given, **lost),
+        )
         for item, given in zip(items, grade(items))
     ]
 
