@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from calibrant.answers.generate import answer, within
-from calibrant.answers.prompts import QUERY, Prompts, content
+from calibrant.answers.prompts import QUERY, Prompts, content, messages
 from calibrant.models.local import LocalModel
 from calibrant.records import Answer, Answered, ModelName, Question, Shot
 
@@ -128,3 +128,10 @@ def test_shots_that_do_not_fit_are_left_out_and_told(llama: LocalModel) -> None:
     assert 0 < len(fewer.shots) < 4 and fewer.shots == asked.shots[-len(fewer.shots) :]
     assert fewer.id == asked.id == said.question_id
     assert f"/{len(fewer.shots)}-shot/" in said.prompt
+
+
+def test_an_endpoint_is_shown_the_shots_as_turns() -> None:
+    said = messages(replace(QUESTION, shots=SHOTS))
+    assert [turn["role"] for turn in said] == ["user", "assistant"] * 2 + ["user"]
+    assert [said[1]["content"], said[3]["content"]] == ["Lima", "B"]
+    assert said[-1:] == messages(QUESTION) == [{"role": "user", "content": content(QUESTION)}]

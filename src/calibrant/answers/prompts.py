@@ -70,6 +70,17 @@ def content(question: Question | Shot, how: str = "") -> str:
     return "\n".join(lines)
 
 
+def _turns(shots: Sequence[Shot]) -> list[dict[str, str]]:
+    """Each shot as a user's question and the reply."""
+    said = ((("user", content(shot)), ("assistant", shot.reply)) for shot in shots)
+    return [{"role": role, "content": text} for pair in said for role, text in pair]
+
+
+def messages(question: Question) -> list[dict[str, str]]:
+    """What is said to ask a question of a model behind an endpoint, its shots first."""
+    return [*_turns(question.shots), {"role": "user", "content": content(question)}]
+
+
 def evidence(item: Answered, *, tell_model: bool = False) -> tuple[str, str, str]:
     """What a text encoder is shown of an answer: opening, question with choice, and reasoning.
 
@@ -153,13 +164,8 @@ class Prompts:
         if not self._is_chat:
             shown = (f"{before}{content(shot)}{between} {shot.reply}\n\n" for shot in shots)
             return "".join(shown) + before
-        turns = [
-            {"role": role, "content": text}
-            for shot in shots
-            for role, text in (("user", content(shot)), ("assistant", shot.reply))
-        ]
-        turns.append({"role": "user", "content": _MARK})
-        text = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        said = [*_turns(shots), {"role": "user", "content": _MARK}]
+        text = self.tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
         return str(text.split(_MARK)[0])
 
     def answer(self, question: Question, text: str) -> list[int]:

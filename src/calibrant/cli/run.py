@@ -49,6 +49,7 @@ def command(
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
     trust_remote_code: options.TrustRemoteCode = False,
+    quantize: options.Quantize = "",
     seed: options.Seed = 0,
     as_json: options.Json = False,
 ) -> None:
@@ -72,6 +73,7 @@ def command(
         "device": device,
         "dtype": dtype,
         "trust_remote_code": trust_remote_code,
+        "quantize": quantize,
     }
     use = grader_called(grader or "exact", grader_settings) if grader_settings else grader
     if answers:
