@@ -40,10 +40,10 @@ def command(
     from calibrant.errors import InvalidData
     from calibrant.experiments import pages as page_writer
     from calibrant.experiments.bench import Bench
-    from calibrant.experiments.results import done
+    from calibrant.experiments.results import done, names
 
-    names = list(registry.variants("experiments")) if name == "all" else [name]
-    registry.get("experiments", names[0])
+    chosen_names = names() if name == "all" else [name]
+    registry.get("experiments", chosen_names[0])
     try:
         chosen = tuple(int(text) for text in options.names(seeds))
     except ValueError as error:
@@ -59,7 +59,9 @@ def command(
         say=say,
     )
     made = shlex.join(["calibrant", *sys.argv[1:]])
-    found = [done(one, bench, made) for one in names]
-    page_writer.write(found, out, pages or out / "pages")
+    found = []
+    for one in chosen_names:
+        found.append(done(one, bench, made))
+        page_writer.write(page_writer.read(out), out, pages or out / "pages")
     lines = [f"{one['name']:22}  {one['verdict']}  ({one['seconds']:.0f} s)" for one in found]
     tell(found, as_json, "\n".join([*lines, "", f"pages: {pages or out / 'pages'}"]))

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from calibrant import registry
 from calibrant.errors import CalibrantError, MissingExtra, ModelUnavailable
 from calibrant.estimators.estimator import Estimator
+from calibrant.estimators.stacked import STATES, Stacked
 from calibrant.experiments.bench import Bench, Floats, Splits, calibrated
 from calibrant.experiments.compare import METRICS, Panel
+from calibrant.experiments.drawing import Bar
 from calibrant.experiments.experiment import Difference, Row
 from calibrant.experiments.fitting import Fit
 from calibrant.models.local import LocalModel
@@ -33,15 +36,21 @@ BLACK_BOX = (
 """Baselines: what is not trained on states, text or subjects."""
 
 
+Chosen = Callable[[Splits, int], Sequence[Graded]]
+"""Training answers, of the splits and the seed."""
+
+
 @dataclass(frozen=True)
 class Arm:
     """A way to get confidences."""
 
     estimator: Estimator
-    train: Callable[[Splits, int], Sequence[Graded]] | None = None
-    """Which answers it learns from, of the splits and the seed; None: those of the split train."""
-    kind: Format | None = None
+    train: Chosen | None = None
+    """Which answers it learns from; None: those of the split train."""
+    kind: Format | Literal["both"] | None = None
     """Format of the answers that it is fitted and calibrated on; None: of those judged."""
+    n_train: int = 0
+    """Training answers that are drawn; 0 for the usual number."""
 
 
 def name_of(estimator: Estimator) -> str:
@@ -98,6 +107,8 @@ class Done:
     """Subset -> answers and scores; NaN where missing or not judged."""
     reasons: Counter[str]
     """Why scores are missing, and how many."""
+    told: Mapping[str, Any]
+    """What the fit tells: seconds_fit, n_train, its state."""
 
 
 def scored(
@@ -111,9 +122,9 @@ def scored(
     places, wanted = [], []
     for model in models or bench.models:
         for seed in bench.used_seeds:
-            by_kind = {k: bench.splits(model, seed, k) for k in ("open", "choice")}
+            here = bench.splits(model, seed, kind)
             for name, arm in arms.items():
-                learned, here = by_kind[arm.kind or kind], by_kind[kind]
+                learned = _learned(bench, model, seed, arm, kind)
                 cut = n_dear(bench) if arm.estimator.name in DEAR else None
                 train = (arm.train or (lambda s, _: s["train"]))(learned, seed)
                 fit = Fit(arm.estimator, train[:cut], learned["validation"][:cut], model, seed)
@@ -132,8 +143,18 @@ def scored(
             judged[subset] = (items, values)
             start += n
         reasons = Counter(found.scores.reasons.values())
-        made.append(Done(name, model, seed, held, found.values[: len(held)], judged, reasons))
+        made.append(
+            Done(name, model, seed, held, found.values[: len(held)], judged, reasons, found.told)
+        )
     return made
+
+
+def _learned(bench: Bench, model: LocalModel, seed: int, arm: Arm, kind: Format) -> Splits:
+    """The splits that an arm is fitted and calibrated on."""
+    if arm.kind != "both":
+        return bench.splits(model, seed, arm.kind or kind, n_train=arm.n_train)
+    parts = [bench.splits(model, seed, k, n_train=arm.n_train) for k in get_args(Format)]
+    return {name: [item for part in parts for item in part[name]] for name in parts[0]}
 
 
 def missing(done: Sequence[Done]) -> list[str]:
@@ -228,3 +249,28 @@ def against(
                     }  # fmt: skip
             made.append(row)
     return made
+
+
+def states() -> tuple[Estimator, ...]:
+    """The ensemble of likelihood and the states behind it."""
+    return (Stacked(members=STATES),)
+
+
+def drawn(panel: Panel, metric: str, leads: Sequence[str] = ()) -> list[Bar]:
+    """A bar an arm, with its interval; NaN where it is undefined."""
+    made = []
+    for arm in panel.arms:
+        cell = panel.value(arm, metric) or {"value": float("nan"), "low": None, "high": None}
+        made.append(
+            Bar(
+                label=arm, value=cell["value"], low=cell["low"], high=cell["high"],
+                lead=arm in leads,
+            )
+        )  # fmt: skip
+    return made
+
+
+def claimed(panel: Panel, pairs: Mapping[str, tuple[str, str, str]]) -> dict[str, Difference]:
+    """Claim -> the difference of (arm, minus arm, metric), where it is defined."""
+    found = {name: panel.difference(*pair) for name, pair in pairs.items()}
+    return {name: one for name, one in found.items() if one is not None}

@@ -22,14 +22,24 @@ from calibrant.errors import DataUnavailable
 from calibrant.estimators.calibrated import subjects_of
 from calibrant.estimators.estimator import Estimator, Say, silent
 from calibrant.experiments.fitting import Fit, Scored, fit_and_score, pending, read_scores
+from calibrant.grades.grader import grade
 from calibrant.models.local import LocalModel, embedded
 from calibrant.parallel import side_by_side
 from calibrant.pipeline import answer_stage, grade_stage
 from calibrant.questions.mixture import Sizes, choose
 from calibrant.questions.source import load_questions
 from calibrant.questions.splits import HELD_OUT, split_of, subset_of
-from calibrant.records import Answered, Format, Graded, Question, content_hash
-from calibrant.runs import Run
+from calibrant.records import (
+    Answered,
+    Format,
+    Grade,
+    Graded,
+    Question,
+    content_hash,
+    from_row,
+    to_row,
+)
+from calibrant.runs import Run, read_parquet, write_parquet
 
 Floats = NDArray[np.float64]
 Splits = Mapping[str, list[Graded]]
@@ -204,6 +214,18 @@ class Bench:
                 grade_stage(run)
             self._known[key] = run.graded()
         return self._known[key]
+
+    def graded(self, items: Sequence[Answered], grader: str, key: str) -> list[Graded]:
+        """Given answers with their verdicts by a grader, computed once."""
+        place = self.out / "cache" / "grades" / f"{content_hash(grader, key)}.parquet"
+        if not place.exists():
+            self.say(f"{grader} grades {len(items)} answers")
+            write_parquet(place, map(to_row, grade(items, grader)))
+        grades = [from_row(Grade, row) for row in read_parquet(place)]
+        return [
+            Graded(question=item.question, answer=item.answer, grade=found)
+            for item, found in zip(items, grades)
+        ]
 
     @cached_property
     def _known(self) -> dict[str, list[Graded]]:

@@ -97,6 +97,10 @@ class Panel:
             )
         return key, self._resamples[key]
 
+    def weights(self, items: Sequence[Graded]) -> NDArray[Any]:
+        """(R, N) how often each answer was drawn."""
+        return self._drawn(items)[1].weights
+
     def measure(
         self, cell: Cell, name: str, among: NDArray[np.bool_] | None = None
     ) -> tuple[float, Floats]:

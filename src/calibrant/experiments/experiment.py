@@ -106,7 +106,10 @@ class Experiment(ABC):
     """Declared before anything runs."""
     paper: ClassVar[tuple[Row, ...]] = ()
     """The paper's numbers, per cent, as its text and tables give them."""
+    place: ClassVar[int] = 50
+    """Where it stands on the summary page, and when it is done if all are."""
     may_be_untestable: ClassVar[bool] = False
+    """Whether the models or the data at hand may be unable to test it at all."""
 
     @abstractmethod
     def run(self, bench: Bench) -> Findings:
@@ -123,9 +126,11 @@ def ruled(
 
 
 def verdict(rulings: Sequence[str], untestable: str = "") -> str:
-    """One of the five, by the rulings of all claims; claims that were not run do not count."""
+    """One of the five, by the rulings of all claims, or that there is no claim."""
     if untestable:
         return UNTESTABLE
+    if not rulings:
+        return "makes no claim"
     done = [ruling for ruling in rulings if ruling != NOT_RUN]
     if not done:
         return NOT_RUN

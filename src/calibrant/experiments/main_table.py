@@ -26,6 +26,7 @@ class MainTable(Experiment):
     """Every estimator, raw and calibrated, on both formats."""
 
     name: ClassVar = "main_table"
+    place: ClassVar = 1
     title: ClassVar = "All estimators"
     counterpart: ClassVar = "Figures 1 to 3"
     question: ClassVar = "Is a tuned confidence better than what can be had from a black box?"

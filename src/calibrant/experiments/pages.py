@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from calibrant import registry
 from calibrant.experiments.experiment import (
     HOLDS,
     IN_PART,
@@ -19,7 +18,7 @@ from calibrant.experiments.experiment import (
     Difference,
     verdict,
 )
-from calibrant.experiments.results import markdown
+from calibrant.experiments.results import markdown, names
 from calibrant.runs import write_whole
 from calibrant.study.permutation import holm
 
@@ -111,7 +110,7 @@ def _p(value: float | None) -> str:
 
 def _page(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
     bench, made = one["bench"], one["made_on"]
-    sentence = SENTENCES[adjusted["verdict"]]
+    sentence = SENTENCES[adjusted["verdict"]] if one["claims"] else "It makes no claim."
     if adjusted["verdict"] == UNTESTABLE:
         sentence += f" {one['untestable']}"
     lines = [
@@ -121,10 +120,12 @@ def _page(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
         "",
         sentence,
         "",
-        "Declared before the run; differences are paired, with 95 % intervals; the last p is"
+        ""
+        if not one["claims"]
+        else "Declared before the run; differences are paired, with 95 % intervals; the last p is"
         " adjusted over the claims of all experiments that stand on the [summary](README.md).",
         "",
-        _claims(one, adjusted),
+        _claims(one, adjusted) if one["claims"] else "",
     ]
     for title in one["figures"]:
         lines += [f"![{title.replace('_', ' ')}](images/{one['name']}-{title}.svg)", ""]
@@ -168,11 +169,12 @@ def _summary(found: Sequence[Mapping[str, Any]], adjusted: Mapping[str, Mapping[
                 "experiment": f"[{one['name']}]({one['name']}.md)",
                 "of the paper": one["counterpart"],
                 "verdict": mine["verdict"],
-                "claims shown": f"{shown} of {len(one['claims'])}",
+                "claims shown": f"{shown} of {len(one['claims'])}" if one["claims"] else "–",
                 "seconds": f"{one['seconds']:,.0f}",
             }
         )
-    missing = sorted(set(registry.variants("experiments")) - {one["name"] for one in found})
+    there = {one["name"] for one in found}
+    missing = [name for name in names() if name not in there]
     n = sum(len(mine["p"]) for mine in adjusted.values())
     lines = [
         "# Results",
@@ -191,5 +193,6 @@ def _summary(found: Sequence[Mapping[str, Any]], adjusted: Mapping[str, Mapping[
 
 
 def read(results: Path) -> list[dict[str, Any]]:
-    """All findings in a folder, by name."""
-    return [json.loads(p.read_text("utf-8")) for p in sorted(results.glob("*/findings.json"))]
+    """All findings in a folder, in the order of their experiments."""
+    paths = [results / name / "findings.json" for name in names()]
+    return [json.loads(path.read_text("utf-8")) for path in paths if path.exists()]

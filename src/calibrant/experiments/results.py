@@ -16,6 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from calibrant import registry
+from calibrant.errors import (
+    DataUnavailable,
+    InvalidData,
+    MissingCapability,
+    MissingExtra,
+    ModelUnavailable,
+    NoSandbox,
+)
 from calibrant.experiments.bench import Bench
 from calibrant.experiments.experiment import Experiment, Findings, Row, ruled, verdict
 from calibrant.records import content_hash
@@ -24,6 +32,12 @@ from calibrant.runs import provenance, write_json, write_whole
 from calibrant.study.permutation import holm
 
 HERE = Path(__file__).parent
+
+
+def names() -> list[str]:
+    """All experiments, in the order of their places."""
+    known = registry.variants("experiments")
+    return sorted(known, key=lambda name: (known[name].place, name))
 
 
 def done(name: str, bench: Bench, command: str) -> dict[str, Any]:
@@ -40,7 +54,12 @@ def done(name: str, bench: Bench, command: str) -> dict[str, Any]:
             return found
     bench.say(f"{name}: {experiment.question}")
     start = time.monotonic()
-    findings = experiment.run(bench)
+    try:
+        findings = experiment.run(bench)
+    except (DataUnavailable, MissingCapability, MissingExtra, ModelUnavailable, NoSandbox) as error:
+        findings = Findings(not_run=[str(error)])
+    if findings.untestable and not experiment.may_be_untestable:
+        raise InvalidData(f"{name} may not be called untestable: {findings.untestable}")
     found = _told(experiment, findings, bench)
     found |= {
         "key": key,
