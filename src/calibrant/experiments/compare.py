@@ -11,7 +11,7 @@ Shapes: N answers, R resamples.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +42,13 @@ def _metric(name: str) -> Metric:
             inner, p, y, subject, weights, drawn, minimum=MIN_SUBJECT_ROWS, **options
         ).value
     )
+
+
+def over_models(values: Mapping[str, Sequence[float]]) -> tuple[float, float | None]:
+    """Mean over models of each one's mean over seeds, and the standard deviation of the latter."""
+    by_model = [float(np.mean(of_model)) for of_model in values.values()]
+    spread = float(np.std(by_model, ddof=1)) if len(by_model) > 1 else None
+    return float(np.mean(by_model)), spread
 
 
 @dataclass(frozen=True)
@@ -139,13 +146,11 @@ class Panel:
         found = [self.measure(cell, name) for cell in cells]
         if not found or not all(np.isfinite(value) for value, _ in found):
             return None
-        value = float(np.mean([value for value, _ in found]))
+        by_model: dict[str, list[float]] = {}
+        for cell, (one, _) in zip(cells, found):
+            by_model.setdefault(cell.model, []).append(one)
+        value, spread = over_models(by_model)
         inner = metrics.interval(value, np.mean([replicates for _, replicates in found], axis=0))
-        by_model = [
-            np.mean([v for c, (v, _) in zip(cells, found) if c.model == model])
-            for model in dict.fromkeys(cell.model for cell in cells)
-        ]
-        spread = float(np.std(by_model, ddof=1)) if len(by_model) > 1 else None
         n = min(
             int((~np.isnan(c.confidence) & ~np.isnan(correct_of(c.items))).sum()) for c in cells
         )
