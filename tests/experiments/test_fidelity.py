@@ -80,9 +80,13 @@ OF_MODELS = {
     (f"{OE}-base", AUROC, L7): 50.6,
     (f"{OE}-base-cross", AUROC, M7): 53.8,
     (f"{OE}-base", AUROC, M7): 55.3,
-    (f"{OE}-base-cross", AUROC, L7): 52.1,
     # A base-rate shift: 13B-chat is right on 39 % of OE MMLU
     (f"{OE}-base", ACCURACY, L13C): 39,
+}
+
+DISAGREE = {
+    # The summary of the paper has 52.1 here; the published table has 52.05.
+    (f"{OE}-base-cross", AUROC, L7): (52.1, 52.0474),
 }
 
 
@@ -110,6 +114,12 @@ def test_means_over_models(published, method: str, column: str) -> None:  # type
 @pytest.mark.parametrize(("method", "column", "model"), OF_MODELS)
 def test_single_models(published, method: str, column: str, model: str) -> None:  # type: ignore[no-untyped-def]
     assert matches(mean(published, method, column, [model]), OF_MODELS[method, column, model])
+
+
+def test_what_the_tables_do_not_give_to_the_digit(published) -> None:  # type: ignore[no-untyped-def]
+    for (method, column, model), (printed, there) in DISAGREE.items():
+        value = mean(published, method, column, [model])
+        assert not matches(value, printed) and 100 * value == pytest.approx(there)
 
 
 def test_max_softmax_ranges(published) -> None:  # type: ignore[no-untyped-def]
