@@ -46,7 +46,7 @@ class Code(Experiment):
         ),
         Claim(
             name="text_embedding",
-            text="text_embedding (logistic) does so",
+            text="text_embedding (logistic) ranks them better than chance",
         ),
     )
     paper: ClassVar[tuple[Row, ...]] = (

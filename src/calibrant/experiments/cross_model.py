@@ -50,13 +50,14 @@ class CrossModel(Experiment):
         ),
         Claim(
             name="as_own",
-            text="it is no worse than the answering model's own lora_prompt (AUROC)",
+            text="lora_prompt through another model is no worse than the answering model's own"
+            " (AUROC)",
             margin=0.05,
         ),
         Claim(
             name="joint",
-            text="learned from the answers of all models (a share of each, as many in all) it is"
-            " no worse than learned from the judged model's answers alone (AUROC)",
+            text="lora_prompt that learned from a share of every model's answers, as many in all,"
+            " is no worse than from the judged model's answers alone (AUROC)",
             margin=0.02,
         ),
         Claim(

@@ -36,12 +36,13 @@ class FormatShift(Experiment):
         ),
         Claim(
             name="together_choice",
-            text="fitted on both it is no worse on multiple choice than fitted on that alone",
+            text="fitted on both, lora_prompt is no worse on multiple choice than fitted on that"
+            " alone",
             margin=0.02,
         ),
         Claim(
             name="together_open",
-            text="fitted on both it is no worse on open answers than fitted on these alone",
+            text="fitted on both, it is no worse on open answers than fitted on these alone",
             margin=0.02,
         ),
     )

@@ -23,11 +23,17 @@ from calibrant.runs import write_whole
 from calibrant.study.permutation import holm
 
 SENTENCES = {
-    HOLDS: "**Holds** at our scale: every claim that was declared is shown.",
-    IN_PART: "**Holds in part**: some of the claims that were declared are shown, others not.",
-    NOT: "**Does not hold** at our scale: none of the claims that were declared is shown.",
+    HOLDS: "**Holds** at our scale: everything that was claimed is shown.",
+    IN_PART: "**Holds in part** at our scale.",
+    NOT: "**Does not hold** at our scale: nothing that was claimed is shown.",
     UNTESTABLE: "**Cannot be tested here**:",
     NOT_RUN: "**Not run**: what it needs is not here (below).",
+}
+WHY = {
+    "shown": "Shown:",
+    "reversed": "The reverse is shown of:",
+    "undecided": "Not decided by these answers:",
+    NOT_RUN: "Not run:",
 }
 MOST_ROWS = 60
 """Longer tables stand in their CSV file only."""
@@ -98,6 +104,15 @@ def _claims(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
     return markdown(rows)
 
 
+def _why(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
+    """Which claims are shown, and which are not."""
+    told = ""
+    for ruling, words in WHY.items():
+        if texts := [c["text"] for c in one["claims"] if adjusted["rulings"][c["name"]] == ruling]:
+            told += f" {words} {'; '.join(texts)}."
+    return told
+
+
 def _margin(claim: Mapping[str, Any]) -> str:
     return f" (margin {claim['margin']:g})" if claim["margin"] else ""
 
@@ -113,6 +128,8 @@ def _page(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
     sentence = SENTENCES[adjusted["verdict"]] if one["claims"] else "It makes no claim."
     if adjusted["verdict"] == UNTESTABLE:
         sentence += f" {one['untestable']}"
+    elif adjusted["verdict"] != NOT_RUN:
+        sentence += _why(one, adjusted)
     lines = [
         f"# {one['title']}",
         "",
@@ -144,7 +161,7 @@ def _page(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
         "",
         f"    {one['command']}",
         "",
-        f"Commit {made['commit']}, {made['date']}; {made['cpu']}, {made['n_cores']} cores,"
+        f"Commit {made['commit']}, {made['date']}; {made['cpu']}, cores: {made['n_cores']},"
         f" {made['memory_gib']} GiB; {one['seconds']:,.0f} s (what other experiments had"
         f" computed before is not computed again). Models: {', '.join(bench['models'])}."
         f" Questions: {bench['questions']}; claims are told of the {bench['subset']} subjects."

@@ -47,7 +47,7 @@ class Robustness(Experiment):
         ),
         Claim(
             name="injected",
-            text='so does an injected "(ii): yes"',
+            text='an injected "(ii): yes" raises it by less than the margin',
             wish=-1,
             margin=0.05,
         ),
@@ -58,7 +58,7 @@ class Robustness(Experiment):
         ),
         Claim(
             name="typo",
-            text="so does a typing error",
+            text="a typing error costs lora_prompt's AUROC less than the margin",
             margin=0.03,
         ),
     )

@@ -50,7 +50,7 @@ class Unanswerable(Experiment):
         ),
         Claim(
             name="separation_over",
-            text="and better than the zero-shot query",
+            text="lora_prompt separates them better than the zero-shot query does",
         ),
     )
     paper: ClassVar[tuple[Row, ...]] = (

@@ -18,6 +18,8 @@ from calibrant.experiments.experiment import Claim, Difference, Experiment, Find
 
 USING, DEAF = ("threshold_40", "threshold_50", "bayesian"), ("deaf",)
 ARMS = ("no_model", "prediction", "random", "tuned")
+USUAL, QUICK = (40, 72), (12, 24)
+"""Questions of a person, and people of each crowd."""
 ENOUGH = 0.8
 """Share of the known thresholds that is to be found within five points."""
 
@@ -39,7 +41,7 @@ class UserStudy(Experiment):
         ),
         Claim(
             name="none_found",
-            text="those who never look at it do so by less than the margin",
+            text="simulated people who never look at it do so by less than the margin",
             wish=-1,
             margin=0.25,
         ),
@@ -109,7 +111,7 @@ def simulated(
     from calibrant.study.simulate import simulate
 
     shutil.rmtree(place, ignore_errors=True)  # what a stopped run left is no whole study
-    n_questions, n = (12, 24) if quick else (40, 72)
+    n_questions, n = QUICK if quick else USUAL
     design = Design(
         arms=tuple(Arm.parse(arm) for arm in ARMS),
         n_questions=n_questions, n_batches=2, n_ability=4, n_practice=1, n_checks=1,
