@@ -57,8 +57,10 @@ def bars(
             axes.set_ylim(-0.6, n - 0.4)
             values = [v for b in found for v in (b.value, b.low, b.high) if v is not None]
             values = [v for v in values if np.isfinite(v)]
-            if values and min(values) > 0.3:
-                axes.set_xlim(left=max(0.0, min([0.5, *values]) - 0.03))
+            if title.startswith("AUROC") and values:  # half of the scale is worse than guessing
+                axes.set_xlim(left=min(0.4, min(values) - 0.02))
+            if values and min(values) < 0:
+                axes.axvline(0, color=INK, lw=0.8, zorder=3)
             axes.grid(axis="x", color=GRID, lw=0.6)
             axes.set_axisbelow(True)
             axes.tick_params(axis="y", length=0)
@@ -79,7 +81,7 @@ def curves(
 ) -> Figure:
     """A panel a title, a line a series with its interval, dashed levels to compare with."""
     with styled():
-        figure = Figure(figsize=(0.6 + 3.9 * len(panels), 3.9))
+        figure = Figure(figsize=(max(6.4, 0.6 + 3.9 * len(panels)), 4.1))
         figure.set_layout_engine("constrained")
         places: Any = figure.subplots(1, len(panels), squeeze=False)[0]
         for axes, (title, series) in zip(places, panels.items()):

@@ -42,13 +42,15 @@ class Fit:
 
     @cached_property
     def key(self) -> str:
-        """Hash of settings, model, answers, verdicts and seed."""
+        """Hash of settings and model and, if it learns, of answers, verdicts and seed."""
         answers = [
             [[i.answer.id, str(i.grade.verdict)] for i in items]
             for items in (self.train, self.validation)
         ]
+        if not self.estimator.learns:
+            answers = []
         how = [self.estimator.name, self.estimator.settings(), asdict(self.model.name)]
-        return content_hash(EPOCH, how, answers, self.seed)
+        return content_hash(EPOCH, how, answers, self.seed if self.estimator.learns else 0)
 
 
 @dataclass(frozen=True, kw_only=True)

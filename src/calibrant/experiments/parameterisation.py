@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -12,6 +13,7 @@ from calibrant.estimators.lora_prompt import LoraPrompt
 from calibrant.estimators.probe import Probe
 from calibrant.experiments import arms
 from calibrant.experiments.bench import Bench
+from calibrant.experiments.compare import Panel
 from calibrant.experiments.drawing import bars
 from calibrant.experiments.experiment import Claim, Experiment, Findings, Row
 
@@ -68,30 +70,45 @@ class Parameterisation(Experiment):
     )
 
     def run(self, bench: Bench) -> Findings:
-        """The paper's forms on every seed; rank, targets and layers, too."""
-        forms = {**PAPER, **({} if bench.quick else FURTHER)}
-        done = arms.scored(bench, {name: arms.Arm(form) for name, form in forms.items()})
+        """The paper's forms on every seed; what is chosen from, on development subjects."""
+        done = arms.scored(bench, {name: arms.Arm(form) for name, form in PAPER.items()})
         (panel,) = arms.panels(bench, done).values()
         pairs = {
             "over_head": ("LoRA + Prompt", "LoRA head", "auroc"),
             "over_probe": ("LoRA + Prompt", "probe with query", "auroc"),
             "query_in_probe": ("probe with query", "probe", "auroc"),
         }
-        table = arms.rows(panel, NAMES)
-        for row in table:
-            mine = [one.told for one in done if one.arm == row["arm"]]
-            per = [1000 * told["seconds_fit"] / told["n_train"] for told in mine if told]
-            row["seconds to fit on 1,000"] = float(np.mean(per)) if per else None
+        tables = {"forms": _costed(panel, done)}
+        not_run = ["rank, targets and layers: not in a quick run"] if bench.quick else []
+        if not bench.quick:
+            first = bench if bench.full else replace(bench, seeds=bench.used_seeds[:1])
+            every = {name: arms.Arm(form) for name, form in {**PAPER, **FURTHER}.items()}
+            there = bench.splits(bench.models[0], bench.used_seeds[0])
+            subset = "development" if there["development"] else "seen"
+            further = arms.scored(first, every, subsets=(subset,))
+            (of_choice,) = arms.panels(first, further).values()
+            tables[f"choices_on_{subset}_subjects"] = _costed(of_choice, further)
         leads = ("LoRA + Prompt",)
         titles = {"AUROC": "auroc", "ECE after Platt": "ece", "Brier": "brier_score"}
         shown = {title: arms.drawn(panel, metric, leads) for title, metric in titles.items()}
         return Findings(
             differences=arms.claimed(panel, pairs),
-            tables={"forms": table},
+            tables=tables,
             figures={"forms": bars(shown)},
             notes=[
                 "Seconds are those of the fits as they ran, side by side, with states that were"
-                " read before; the page on estimators measures costs alone."
+                " read before; the page on estimators measures costs alone. Rank, targets and"
+                " layers are compared with one seed (--full: all), on subjects that choices are"
+                " made on."
             ],
-            not_run=[] if not bench.quick else ["rank, targets and layers: not in a quick run"],
+            not_run=not_run,
         )
+
+
+def _costed(panel: Panel, done: Sequence[arms.Done]) -> list[Row]:
+    table = arms.rows(panel, NAMES)
+    for row in table:
+        mine = [one.told for one in done if one.arm == row["arm"] and "seconds_fit" in one.told]
+        per = [1000 * told["seconds_fit"] / told["n_train"] for told in mine]
+        row["seconds to fit on 1,000"] = float(np.mean(per)) if per else None
+    return table

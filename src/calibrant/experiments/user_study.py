@@ -18,7 +18,7 @@ from calibrant.experiments.experiment import Claim, Difference, Experiment, Find
 
 USING, DEAF = ("threshold_40", "threshold_50", "bayesian"), ("deaf",)
 ARMS = ("no_model", "prediction", "random", "tuned")
-USUAL, QUICK = (40, 72), (12, 24)
+USUAL, QUICK = (40, 96), (12, 24)
 """Questions of a person, and people of each crowd."""
 ENOUGH = 0.8
 """Share of the known thresholds that is to be found within five points."""
@@ -76,24 +76,27 @@ class UserStudy(Experiment):
                 is_it = (row["measure"], row["arm"], row["than"]) == ("slope", "tuned", "random")
                 if is_it and row["estimate"] is not None:
                     differences[claim] = _difference(row)
-            shown[f"People {crowd}"] = []
-            for arm, measures in analysed["arms"].items():
-                cell = measures["slope"] or {"value": np.nan, "low": None, "high": None}
-                tables["arms"].append({"people": crowd, "arm": arm, **_measures(measures)})
-                if arm != "no_model":
-                    shown[f"People {crowd}"].append(
-                        Bar(label=arm, value=cell["value"], low=cell["low"], high=cell["high"],
-                            lead=arm == "tuned")
-                    )  # fmt: skip
+            shown[f"People {crowd}"] = [
+                Bar(
+                    label=f"{row['measure']}: {row['arm']} − {row['than']}",
+                    value=np.nan if row["estimate"] is None else row["estimate"],
+                    low=row["low"], high=row["high"], lead=row["measure"] == "slope",
+                )
+                for row in analysed["primary"]
+            ]  # fmt: skip
+            tables["arms"] += [
+                {"people": crowd, "arm": arm, **_measures(measures)}
+                for arm, measures in analysed["arms"].items()
+            ]
             if claim == "found" and told["thresholds"]:
                 share = told["thresholds_near"] / told["thresholds"]
                 differences["thresholds"] = _share(share, told["thresholds"])
         return Findings(
             differences=differences,
             tables=tables,
-            figures={"slopes": bars(shown)},
+            figures={"contrasts": bars(shown)},
             notes=[
-                "Figures show the reliance slope: the change of agreement from confidence 0 to 1."
+                "The reliance slope is the change of agreement from confidence 0 to 1."
                 " Simulated people know, forget and tire by a model that the analysis does not use."
             ],
             not_run=["the study with people: docs/study.md"],
