@@ -8,7 +8,8 @@ batch of answers is timed, alternating with the loop, least of five rounds. Rows
 activation, batch, decode_steps` (multiples of one decode step), `share_of_answer` (of the whole
 answer's time), `flops_share` (forward FLOPs of the confidence over those of the answer).
 
-- `lora_prompt`, query: the adapter is attached, the answer's cache is there, the query is appended.
+- `lora_prompt`, query: the answer's cache is there, the query is appended, as
+  `answer_with_confidence` does it.
 - `lora_prompt`, query, short: the same with a query of eight tokens; its cost only, it was not
   tuned for that query.
 - all others: `score` as it is called for answers that exist.
@@ -29,7 +30,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from calibrant import LocalModel, answer, grade, load_questions
 from calibrant.answers.prompts import Prompts
-from calibrant.answers.query import log_odds_after
 from calibrant.errors import CalibrantError
 from calibrant.estimators.estimator import FittedEstimator
 from calibrant.estimators.forms import forms_of
@@ -104,13 +104,10 @@ def measure(model: LocalModel, items: list[Answered], fitted: dict[str, Any]) ->
     read = decode(model, rows, ANSWER_TOKENS)
     tuned = fitted["lora_prompt activation=query"]
     assert isinstance(tuned, FittedLoraPrompt)
-    with adapters.attached(model, tuned.config, tuned.weights) as peft:
-        row("lora_prompt", "query", lambda: log_odds_after(read, model, peft))
-        with torch.no_grad():
-            short = tuned.query[-8:]
-            row(
-                "lora_prompt", "query, short", lambda: prefix.logits_after(read, short, model, peft)
-            )
+    row("lora_prompt", "query", lambda: tuned.score_read(read, model))
+    with torch.no_grad(), adapters.Merged(model, tuned.config, tuned.weights).on():
+        short = tuned.query[-8:]
+        row("lora_prompt", "query, short", lambda: prefix.logits_after(read, short, model))
     for name, one in fitted.items():
         activation = "full" if name == "lora_prompt" else "from the text" if one is tuned else ""
         row(name.split(" activation")[0], activation, lambda one=one: one.score(items, model))

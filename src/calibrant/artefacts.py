@@ -19,7 +19,7 @@ from calibrant.estimators.calibrated import (
 from calibrant.estimators.estimator import Say, silent
 from calibrant.estimators.forms import estimator_of
 from calibrant.evaluation.external import verdict
-from calibrant.models.local import LocalModel, local
+from calibrant.models.local import LocalModel, local, quantization_of
 from calibrant.models.model import Given, Model
 from calibrant.records import (
     Answer,
@@ -45,7 +45,8 @@ def load_artefact(
     name = model or artefact["made_with"]["model"]["name"]
     base: Model = Given(name, has_log_probs=True)
     if model or estimator_of(artefact).calls_model:
-        base = LocalModel(name, **options)
+        quantize = "" if model else quantization_of(artefact["made_with"]["model"]["revision"])
+        base = LocalModel(name, quantize=quantize, **options)
     return load_calibrated(folder, base, allow_mismatch=allow_mismatch), base
 
 

@@ -89,7 +89,11 @@ def test_the_answers_cache_serves_the_confidence(model: LocalModel, limit: int) 
     fitted, items = fit(model), items_of(model, limit)
     splits = {"train": items, "validation": [], "calibration": items}
     made = calibrate(fitted, Platt(), splits, model)
+    before = {name: value.clone() for name, value in model.module.state_dict().items()}
     found = answer_with_confidence(QUESTIONS, made, model, max_new_tokens=limit)
+    after = model.module.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
     assert [said for said, _ in found] == [item.answer for item in items]
     scores = [confidence.score for _, confidence in found]
     assert scores == pytest.approx(plain(fitted, model, items), abs=1e-5)

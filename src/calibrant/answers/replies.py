@@ -57,6 +57,7 @@ class LocalChat:
         *,
         max_new_tokens: int = 30,
         temperature: float = 0.0,
+        top_p: float = 1.0,
         n_top: int = 0,
         seed: int | None = None,
     ) -> Reply:

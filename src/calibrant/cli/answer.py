@@ -20,6 +20,7 @@ def command(
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
     trust_remote_code: options.TrustRemoteCode = False,
+    quantize: options.Quantize = "",
     seed: options.Seed = 0,
     as_json: options.Json = False,
 ) -> None:
@@ -32,7 +33,13 @@ def command(
     from calibrant.questions.fields import FIELDS
     from calibrant.questions.mixture import Sizes
 
-    here = LocalModel(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+    here = LocalModel(
+        model,
+        device=device,
+        dtype=dtype,
+        trust_remote_code=trust_remote_code,
+        quantize=quantize,
+    )
     reading = options.reading(column, malformed, FIELDS)
     run = open_run(
         out,

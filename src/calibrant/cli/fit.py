@@ -29,13 +29,15 @@ def command(
     Example: calibrant fit runs/demo --estimators lora_prompt --set n_epochs=6
     """
     from calibrant.estimators.forms import forms_of, with_settings
-    from calibrant.models.local import LocalModel
+    from calibrant.models.local import LocalModel, quantization_of
     from calibrant.pipeline import fit_stage
     from calibrant.runs import Run
 
     here = Run(run)
     forms = [with_settings(form, settings or []) for form in forms_of(names(estimators))]
-    model = LocalModel(here.manifest["identity"]["model"]["name"], device=device, dtype=dtype)
+    made = here.manifest["identity"]["model"]
+    quantize = quantization_of(made["revision"])
+    model = LocalModel(made["name"], device=device, dtype=dtype, quantize=quantize)
     fit_stage(here, model, forms, calibrator=calibrator, together=together, say=say)
-    made = sorted(str(path.parent) for path in run.glob("artefacts/*/artefact.json"))
-    tell(made, as_json, "\n".join(made))
+    folders = sorted(str(path.parent) for path in run.glob("artefacts/*/artefact.json"))
+    tell(folders, as_json, "\n".join(folders))

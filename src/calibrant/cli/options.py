@@ -34,6 +34,9 @@ Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16, ...")]
 TrustRemoteCode = Annotated[
     bool, typer.Option("--trust-remote-code", help="Run code that comes with a hub's model.")
 ]
+Quantize = Annotated[
+    str, typer.Option(help="8bit or 4bit: load the model's weights in so many bits.")
+]
 Grader = Annotated[str, typer.Option(help="How open answers are graded.")]
 Estimators = Annotated[str, typer.Option(help="Names, parted by commas.")]
 ALL_ESTIMATORS = (

@@ -46,6 +46,7 @@ def command(
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
     trust_remote_code: options.TrustRemoteCode = False,
+    quantize: options.Quantize = "",
     seed: options.Seed = 0,
     as_json: options.Json = False,
 ) -> None:
@@ -68,6 +69,7 @@ def command(
         "device": device,
         "dtype": dtype,
         "trust_remote_code": trust_remote_code,
+        "quantize": quantize,
     }
     if answers:
         metrics = _given(

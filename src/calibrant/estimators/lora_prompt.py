@@ -165,6 +165,7 @@ class FittedLoraPrompt(FittedEstimator):
         self.estimator: LoraPrompt = estimator
         self.config, self.weights = config, weights
         self.query, self.losses, self.history = query, losses, history
+        self._merged: tuple[Any, adapters.Merged] | None = None
 
     def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
         """Log-odds of the two options with the adapter on."""
@@ -177,8 +178,13 @@ class FittedLoraPrompt(FittedEstimator):
         """The query, after what was read, when the adapter acts from there on."""
         if self.estimator.activation != "query":
             return None
-        with adapters.attached(model, self.config, self.weights) as peft:
-            return Scores.whole(log_odds_after(read, model, peft))
+        if not adapters.is_float(model):
+            with adapters.attached(model, self.config, self.weights) as peft:
+                return Scores.whole(log_odds_after(read, model, peft))
+        if self._merged is None or self._merged[0] is not model.module:
+            self._merged = model.module, adapters.Merged(model, self.config, self.weights)
+        with self._merged[1].on():
+            return Scores.whole(log_odds_after(read, model))
 
     def save(self, folder: Path) -> dict[str, Any]:
         """The adapter in PEFT's format, how the training went, and what can run this form."""

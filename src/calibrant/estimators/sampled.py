@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from calibrant.answers.extract import extract
 from calibrant.answers.generate import MAX_NEW_TOKENS
 from calibrant.answers.sample import Sampling, sample
+from calibrant.answers.sample_remote import sample_remote
 from calibrant.estimators.estimator import (
     Estimator,
     FittedEstimator,
@@ -24,6 +25,7 @@ from calibrant.estimators.estimator import (
 from calibrant.grades.equivalence import Equivalence, Group, equivalence, similarities
 from calibrant.models.local import local
 from calibrant.models.model import Capability, Model
+from calibrant.models.remote import Chat
 from calibrant.records import Answer, Answered
 
 MISSING = "the samples have no token log-probabilities"
@@ -91,7 +93,10 @@ class Sampled(Estimator, ABC):
         """The samples to each item's question; fewer than `n_samples` where there are no more."""
         if self.source == "given":
             return [_given(item)[: self.n_samples] for item in items]
-        return sample([item.question for item in items], local(model), self.sampling, say=say)
+        questions = [item.question for item in items]
+        if isinstance(model, Chat):
+            return sample_remote(questions, model, self.sampling, say=say)
+        return sample(questions, local(model), self.sampling, say=say)
 
     def scores(
         self,
@@ -139,7 +144,8 @@ class Compared(Sampled, ABC):
     equivalence: str = "match"
     """How that is told: match, embedding, nli or judge (see grades/equivalence.py)."""
     judge: str = ""
-    """The model that compares, where it is not the one that answers."""
+    """The model that compares, where it is not the one that answers; as a judge also one behind an
+    endpoint, NAME@URL."""
     threshold: float | None = None
     """Answers at least so similar say the same; None for the usual one."""
 

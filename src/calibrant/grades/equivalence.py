@@ -9,7 +9,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +17,21 @@ from scipy.special import expit
 
 from calibrant.answers.prompts import Prompts
 from calibrant.answers.query import row_scores
-from calibrant.errors import InvalidData, UnknownName
+from calibrant.errors import InvalidData, ModelUnavailable, UnknownName
 from calibrant.grades.grader import normalise
+from calibrant.grades.judge import soft_of, word_of
+from calibrant.models.asking import Ledger, Limits, ask_all, usual_cache
 from calibrant.models.encoder import DEFAULT, encoder_called
 from calibrant.models.entailment import entailment
 from calibrant.models.local import LocalModel, local
 from calibrant.models.model import Model
+from calibrant.models.remote import Chat, RemoteModel, Reply
 from calibrant.records import Question
 
+ASKED = """Question: {question}
+First answer: {one}
+Second answer: {other}
+Do both answers say the same? Reply with one word, yes or no."""
 Pair = tuple[Question, str, str]
 Group = tuple[Question, Sequence[str], Sequence[str]]
 Say = Callable[[str], None]
@@ -118,6 +125,48 @@ class Judged(Equivalence):
         return np.asarray(expit((both[: len(pairs)] + both[len(pairs) :]) / 2))
 
 
+@dataclass(frozen=True, kw_only=True)
+class JudgedRemotely(Equivalence):
+    """As `Judged`, by a model behind an endpoint: P(yes) where it tells it, else its yes or no.
+
+    Replies are kept in the user's cache: what was answered is not asked again.
+    """
+
+    kind: ClassVar = "judge"
+    model: Chat
+    """The judge."""
+    cache: str = ""
+    """File with the replies; empty: the user's own."""
+
+    def similarity(self, pairs: Sequence[Pair], say: Say = print) -> Floats:
+        """P(yes), the mean over both orders.
+
+        Raises
+        ------
+        ModelUnavailable
+            When a pair was not judged.
+        """
+        asked = [(q, *two) for q, a, b in pairs for two in ((a, b), (b, a))]
+        texts = [ASKED.format(question=q.text, one=a, other=b) for q, a, b in asked]
+        limits = Limits(max_new_tokens=4, n_top=5)
+        cache = self.cache or usual_cache()
+        replies = [said[0] for said in ask_all([self.model], texts, limits, cache, Ledger(limits))]
+        found = [_yes(reply) for reply in replies]
+        if unknown := [i for i, p in enumerate(found) if p is None]:
+            first = replies[unknown[0]]
+            why = first if isinstance(first, str) else word_of(first.text)
+            raise ModelUnavailable(f"{len(unknown)} of {len(found)} comparisons failed: {why}")
+        return np.asarray(np.array(found, dtype=np.float64).reshape(-1, 2).mean(1))
+
+
+def _yes(reply: Reply | str) -> float | None:
+    if isinstance(reply, str):
+        return None
+    soft = soft_of(reply)
+    word = word_of(reply.text)
+    return soft if soft is not None else {"yes": 1.0, "no": 0.0}.get(word)
+
+
 KINDS = ("match", "embedding", "nli", "judge")
 
 
@@ -132,7 +181,7 @@ def equivalence(
         The model that answers: it judges where no other is named.
     judge
         Model that compares: the sentence encoder of "embedding", the classifier of "nli", the
-        language model of "judge".
+        language model of "judge" (one here, or NAME@URL behind an endpoint).
     threshold
         The usual one of the kind when None.
 
@@ -143,7 +192,7 @@ def equivalence(
     InvalidData
         When it takes a model to compare with and none is named.
     """
-    settings = {} if threshold is None else {"threshold": threshold}
+    settings: dict[str, Any] = {} if threshold is None else {"threshold": threshold}
     if kind == "match":
         return Match(**settings)
     if kind == "embedding":
@@ -152,6 +201,9 @@ def equivalence(
         if not judge:
             raise InvalidData("equivalence by NLI takes a classifier: set judge to its folder")
         return Entails(model=judge, **settings)
+    if kind == "judge" and "@http" in judge:
+        name, _, url = judge.partition("@")
+        return JudgedRemotely(model=RemoteModel(name, base_url=url), **settings)
     if kind == "judge":
         return Judged(model=LocalModel(judge) if judge else local(model), **settings)
     raise UnknownName("way to compare answers", kind, KINDS)

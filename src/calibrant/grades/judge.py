@@ -180,9 +180,9 @@ class Judge(Grader):
 
 def vote(replies: Sequence[Reply | str], speaks_to_judge: bool = False) -> Ruling:
     """The verdict of more than half of the judges; a judge without a word counts for neither."""
-    words = [reply if isinstance(reply, str) else _word(reply.text) for reply in replies]
+    words = [reply if isinstance(reply, str) else word_of(reply.text) for reply in replies]
     n_yes, n_no = words.count("yes"), words.count("no")
-    softs = [_soft(reply) for reply in replies if isinstance(reply, Reply)]
+    softs = [soft_of(reply) for reply in replies if isinstance(reply, Reply)]
     known = [soft for soft in softs if soft is not None]
     soft = sum(known) / len(known) if len(known) == len(replies) else None
     told = f"{n_yes} of {len(words)} judges say yes" if len(words) > 1 else ""
@@ -196,7 +196,7 @@ def vote(replies: Sequence[Reply | str], speaks_to_judge: bool = False) -> Rulin
     return Ruling(Verdict.UNGRADED, odd[0] if odd else f"the judges are divided: {told}")
 
 
-def _word(text: str) -> str:
+def word_of(text: str) -> str:
     """yes, no, or what was said in place of it."""
     plain = _THOUGHT.sub("", text).strip()
     for pattern in _SAID:
@@ -205,7 +205,7 @@ def _word(text: str) -> str:
     return f"the judge said neither yes nor no: {' '.join(plain.split())[:80]!r}"
 
 
-def _soft(reply: Reply) -> float | None:
+def soft_of(reply: Reply) -> float | None:
     """P(yes) against P(no) where the reply tells them first; None where it does not."""
     for place in reply.top:
         mass = {"yes": 0.0, "no": 0.0}

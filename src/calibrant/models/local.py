@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +24,14 @@ import torch
 import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from calibrant.errors import DamagedFile, Mismatch, MissingCapability, ModelUnavailable
+from calibrant.errors import (
+    DamagedFile,
+    Mismatch,
+    MissingCapability,
+    MissingExtra,
+    ModelUnavailable,
+    UnknownName,
+)
 from calibrant.models.model import Capability, Model
 from calibrant.records import ModelName
 
@@ -31,6 +39,7 @@ T = TypeVar("T")
 EMBEDDED = Path(str(files("calibrant.models") / "almanac"))
 SMALL = 50_000_000
 """Parameters below which a model on a CPU runs on one thread."""
+QUANTIZATIONS = ("8bit", "4bit")
 TOKEN_BUDGET = 16_384
 """Tokens (padding included) in one forward pass, halved when memory runs out."""
 
@@ -47,9 +56,19 @@ class LocalModel(Model):
         there and float32 on a CPU.
     trust_remote_code
         Run Python code that comes with a hub's model. Never done unless asked for.
+    quantize
+        "8bit" or "4bit": linear layers in so many bits, by bitsandbytes, which serves CUDA and
+        (widths that are multiples of 64) CPUs. Another model than the whole one: its revision
+        says so. Empty: as the weights are.
 
     Raises
     ------
+    Mismatch
+        When the layers are of widths that cannot be quantized here.
+    MissingExtra
+        When bitsandbytes is needed and not installed.
+    UnknownName
+        When there is no such quantization.
     ModelUnavailable
         When there is no such model or the hub cannot be reached.
     DamagedFile
@@ -65,14 +84,18 @@ class LocalModel(Model):
         device: str = "auto",
         dtype: str = "auto",
         trust_remote_code: bool = False,
+        quantize: str = "",
     ) -> None:
-        self._made = (name, device, dtype, trust_remote_code)
+        self._made = (name, device, dtype, trust_remote_code, quantize)
         place = locate(name)
         # Only safetensors are read: a pickle can run code.
         options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
+        loaded: dict[str, Any] = {}
         kind = "float32" if dtype == "auto" and device == "cpu" else dtype
+        if quantize:
+            loaded = {"quantization_config": _quantization(quantize), "device_map": device}
         transformers.utils.logging.disable_progress_bar()
         try:
             config = AutoConfig.from_pretrained(place, **options)
@@ -83,14 +106,23 @@ class LocalModel(Model):
                 dtype=kind if kind == "auto" else getattr(torch, kind),
                 use_safetensors=True,
                 **options,
-            ).to(device)
+                **loaded,
+            )
+            if not quantize:
+                self.module.to(device)
+            elif device == "cpu" and (narrow := _narrow(self.module)):
+                raise Mismatch(
+                    f"{quantize} on a CPU takes layers with widths in multiples of 64, not {narrow}"
+                )
+        except Mismatch:
+            raise
         except Exception as error:  # transformers raises whatever its parsers raise
             first = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
             raise DamagedFile(f"the model at {place} cannot be loaded: {first}") from error
         self.module.eval().requires_grad_(False)
         if self.is_small:
             torch.set_num_threads(1)  # matrices this small are slower on two threads than on one
-        self.name = ModelName(name=name, revision=_revision(place, config))
+        self.name = ModelName(name=name, revision=_revision(place, config, quantize))
         self.token_budget = TOKEN_BUDGET
         self._takes = frozenset(inspect.signature(self.module.forward).parameters)
 
@@ -209,11 +241,12 @@ class LocalModel(Model):
 
 
 @cache
-def _loaded(name: str, device: str, dtype: str, trust_remote_code: bool) -> LocalModel:
-    return LocalModel(name, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+def _loaded(name: str, *made: Any) -> LocalModel:
+    names = ("device", "dtype", "trust_remote_code", "quantize")
+    return LocalModel(name, **dict(zip(names, made, strict=True)))
 
 
-def _again(made: tuple[str, str, str, bool], state: dict[str, Any]) -> LocalModel:
+def _again(made: tuple[Any, ...], state: dict[str, Any]) -> LocalModel:
     """A model as it was made, loaded once in a process."""
     model = copy.copy(_loaded(*made))
     vars(model).update(state)
@@ -293,8 +326,30 @@ def _check_hub(name: str, hint: str) -> None:
         ) from error
 
 
-def _revision(place: str, config: Any) -> str:
+def _quantization(bits: str) -> Any:
+    if bits not in QUANTIZATIONS:
+        raise UnknownName("quantization", bits, QUANTIZATIONS)
+    if not find_spec("bitsandbytes"):
+        raise MissingExtra("a quantized model", "quantize")
+    return transformers.BitsAndBytesConfig(
+        **{f"load_in_{bits}": True, "bnb_4bit_quant_type": "nf4"}
+    )
+
+
+def _narrow(module: torch.nn.Module) -> list[int]:
+    widths = {m.in_features for m in module.modules() if isinstance(m, torch.nn.Linear)}
+    return sorted(width for width in widths if width % 64)
+
+
+def quantization_of(revision: str) -> str:
+    """How the model of this revision was quantized."""
+    return next((bits for bits in QUANTIZATIONS if revision.endswith(f"-{bits}")), "")
+
+
+def _revision(place: str, config: Any, quantize: str = "") -> str:
     """The hub's commit, or a hash over a folder's files (sizes and both ends of each)."""
+    if quantize:
+        return f"{_revision(place, config)}-{quantize}"
     if not Path(place).is_dir():
         return str(getattr(config, "_commit_hash", "") or "")
     digest = hashlib.sha256()

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import cycle
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,7 @@ class Reply:
     """Tokens that were written."""
 
 
+@runtime_checkable
 class Chat(Protocol):
     """Something that replies: `RemoteModel`, or a scripted one."""
 
@@ -59,6 +60,7 @@ class Chat(Protocol):
         *,
         max_new_tokens: int = 30,
         temperature: float = 0.0,
+        top_p: float = 1.0,
         n_top: int = 0,
         seed: int | None = None,
     ) -> Reply:
@@ -142,6 +144,7 @@ class RemoteModel(Model):
         *,
         max_new_tokens: int = 30,
         temperature: float = 0.0,
+        top_p: float = 1.0,
         n_top: int = 0,
         seed: int | None = None,
     ) -> Reply:
@@ -163,6 +166,8 @@ class RemoteModel(Model):
             "max_tokens": max_new_tokens,
             "temperature": temperature,
         }
+        if top_p < 1:
+            body["top_p"] = top_p
         if n_top:
             body |= {"logprobs": True, "top_logprobs": n_top}
         if seed is not None:

@@ -1,0 +1,82 @@
+"""Samples from, and comparisons by, a model behind an endpoint that is scripted."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from calibrant.answers.sample import Sampling
+from calibrant.answers.sample_remote import sample_remote
+from calibrant.errors import ModelUnavailable
+from calibrant.estimators.sampling import Sampling as SamplingEstimator
+from calibrant.grades.equivalence import JudgedRemotely, equivalence
+from calibrant.models.remote import RemoteModel, Reply
+from calibrant.models.scripted import ScriptedServer
+from calibrant.records import Answer, Answered, Question
+
+FRANCE = Question(text="What is the capital of France?", targets=("Paris",))
+SPAIN = Question(text="What is the capital of Spain?", targets=("Madrid",))
+
+
+def served(server: ScriptedServer, n_retries: int = 0) -> RemoteModel:
+    return RemoteModel("any", base_url=server.base_url, n_retries=n_retries, first_wait_s=0.01)
+
+
+def capital(words: str) -> Reply:
+    return Reply(text="Paris" if "France" in words else "Madrid", log_probs=(math.log(0.5),))
+
+
+def test_each_sample_is_a_request_with_a_seed_of_its_own() -> None:
+    with ScriptedServer(capital) as server:
+        drawn = sample_remote(
+            [SPAIN, FRANCE], served(server), Sampling(n_samples=3, top_p=0.9, temperature=0.7)
+        )
+    assert [[one.text for one in answers] for answers in drawn] == [["Madrid"] * 3, ["Paris"] * 3]
+    assert all(one.model.name == "any" for answers in drawn for one in answers)
+    assert len({one.id for answers in drawn for one in answers}) == 6
+    assert len({body["seed"] for body in server.bodies}) == 6
+    assert {(body["top_p"], body["temperature"]) for body in server.bodies} == {(0.9, 0.7)}
+
+
+def test_failures_leave_samples_out_and_say_so() -> None:
+    said: list[str] = []
+    with ScriptedServer(capital, failures=(500, 500)) as server:
+        drawn = sample_remote([FRANCE], served(server), Sampling(n_samples=4), say=said.append)
+    assert len(drawn[0]) == 2
+    assert len(said) == 1 and said[0].startswith("2 of 4 samples failed") and "500" in said[0]
+    answer = Answer(question_id=FRANCE.id, text="Paris", extracted="Paris", model=drawn[0][0].model)
+    item = Answered(question=FRANCE, answer=answer)
+    with ScriptedServer(capital, failures=(500,)) as server:
+        fitted = SamplingEstimator(n_samples=2).fit([], [], served(server), 0)
+        found = fitted.score([item], served(server))
+    assert found.reasons == {0: "1 samples in place of 2"}
+    down = ScriptedServer(capital, failures=(500,) * 9)
+    with down as server, pytest.raises(ModelUnavailable, match="not one sample"):
+        sample_remote([FRANCE], served(server), Sampling(n_samples=4))
+
+
+def test_a_remote_judge_of_sameness(tmp_path: Path) -> None:
+    """The mean of P(yes) over both orders; a word where there are no probabilities."""
+
+    def judge(words: str) -> Reply:
+        first = words.index("Paris") < words.index("paris, France")
+        p = 0.9 if first else 0.7
+        top = {"yes": math.log(p), "no": math.log(1 - p)}
+        return Reply(text="yes", log_probs=(math.log(p),), top=(top,))
+
+    pair = (FRANCE, "Paris", "paris, France")
+    with ScriptedServer(judge) as server:
+        how = JudgedRemotely(model=served(server), cache=str(tmp_path / "replies"))
+        assert how.similarity([pair]) == pytest.approx([0.8])
+        assert how.similarity([pair]) == pytest.approx([0.8]) and len(server.bodies) == 2
+    with ScriptedServer(lambda words: "No.") as server:
+        how = JudgedRemotely(model=served(server), cache=str(tmp_path / "other"))
+        assert how.similarity([pair]) == pytest.approx([0.0])
+    with ScriptedServer(lambda words: "perhaps") as server:
+        how = JudgedRemotely(model=served(server), cache=str(tmp_path / "third"))
+        with pytest.raises(ModelUnavailable, match=r"2 of 2 comparisons failed.*perhaps"):
+            how.similarity([pair])
+    named = equivalence("judge", served(server), judge="gpt@http://localhost:1/v1")
+    assert isinstance(named, JudgedRemotely) and named.model.name.name == "gpt"
