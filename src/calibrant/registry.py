@@ -21,6 +21,7 @@ KINDS = {
     "grades": "grader",
     "questions": "question source",
     "metrics": "metric",
+    "experiments": "experiment",
 }
 """Folder of the variants -> what one of them is called."""
 

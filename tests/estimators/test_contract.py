@@ -161,6 +161,16 @@ def test_empty_and_one_class(fitted: FittedEstimator, data: Data) -> None:
         estimator.fit(right, data[1], data[2], 0)
 
 
+def test_what_does_not_learn_looks_at_no_answer(fitted: FittedEstimator, data: Data) -> None:
+    if fitted.estimator.learns:
+        pytest.skip("it learns")
+    again = fitted.estimator.fit([], [], data[2], 1)
+    items = blind(data[1])
+    np.testing.assert_array_equal(
+        again.score(items, data[2]).values, fitted.score(items, data[2]).values
+    )
+
+
 def test_missing_is_told(fitted: FittedEstimator, data: Data) -> None:
     none = dict.fromkeys(("log_probs", "token_ids", "top_log_probs", "option_probs"), ())
     bare = [replace(item, answer=replace(item.answer, **none)) for item in blind(data[1])[:3]]

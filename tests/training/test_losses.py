@@ -7,8 +7,15 @@ import math
 import pytest
 import torch
 from scipy.spatial.distance import jensenshannon
+from scipy.stats import entropy
 
-from calibrant.training.losses import jensen_shannon, two_token_brier, two_token_cross_entropy
+from calibrant.training.losses import (
+    forward_kl,
+    jensen_shannon,
+    reverse_kl,
+    two_token_brier,
+    two_token_cross_entropy,
+)
 
 
 def test_cross_entropy_by_hand() -> None:
@@ -46,3 +53,12 @@ def test_divergence_against_scipy_on_ragged_rows() -> None:
     noise = torch.randn(3, 4, 7, generator=generator).log_softmax(-1)
     changed = torch.where(mask[..., None], q, noise)
     assert jensen_shannon(p, changed, mask).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_both_kls_against_scipy() -> None:
+    generator = torch.Generator().manual_seed(0)
+    p, q = (torch.randn(1, 2, 5, generator=generator).log_softmax(-1) for _ in range(2))
+    mask = torch.tensor([[True, False]])
+    here, there = p[0, 0].exp().numpy(), q[0, 0].exp().numpy()
+    assert forward_kl(p, q, mask).item() == pytest.approx(entropy(here, there), rel=1e-5)
+    assert reverse_kl(p, q, mask).item() == pytest.approx(entropy(there, here), rel=1e-5)

@@ -61,6 +61,8 @@ class Estimator(ABC):
     needs: ClassVar[frozenset[Capability]] = frozenset()
     formats: ClassVar[tuple[Format, ...]] = ("open", "choice")
     """Formats of the answers that it can score; those of others are missing."""
+    learns: ClassVar[bool] = True
+    """Whether `fit` looks at the answers; if not, its scores are the same whatever it is given."""
 
     def __post_init__(self) -> None:
         check_choices(self)

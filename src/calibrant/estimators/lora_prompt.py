@@ -28,7 +28,7 @@ from calibrant.models.prefix import Prefix
 from calibrant.records import Answered, Graded
 from calibrant.training import adapters
 from calibrant.training.loop import LoopSettings, rate_for_width, train
-from calibrant.training.losses import RULES
+from calibrant.training.losses import DIVERGENCES, RULES
 from calibrant.training.prompt_tuning import FullTuning, QueryTuning, Tuning
 
 ENGINE = "peft"
@@ -58,6 +58,8 @@ class LoraPrompt(Estimator):
     """Where the adapter acts: on every token (the paper's form), or from the query on."""
     kappa: float = 1.0
     """Weight of the regulariser; 0 switches it off. From the query on there is none."""
+    divergence: Literal["jsd", "forward_kl", "reverse_kl"] = "jsd"
+    """What the regulariser is: Jensen-Shannon, KL(untuned || tuned) or KL(tuned || untuned)."""
     rule: Literal["log_loss", "brier"] = "log_loss"
     """Proper scoring rule that is minimised; the log loss on validation stops it in any case."""
     n_epochs: float = 3.0
@@ -67,7 +69,8 @@ class LoraPrompt(Estimator):
     learning_rate: float | None = None
     """Peak rate; None: the paper's 1e-4 at width 4,096, and inversely to the width elsewhere."""
     patience: int = 3
-    """Evaluations (two an epoch) without a better validation log loss before it stops."""
+    """Evaluations (two an epoch) without a better validation log loss before it stops. 0: never,
+    and the last weights are kept in place of the best."""
 
     @property
     def variant(self) -> str:
@@ -114,6 +117,7 @@ class LoraPrompt(Estimator):
         if self.activation == "query":
             return QueryTuning(peft, model, items, correct)
         tuning = FullTuning(peft, model, items, correct, self.kappa)
+        tuning.divergence = DIVERGENCES[self.divergence]
         if self.kappa and tuning.n_without_reference:
             say(f"{tuning.n_without_reference} questions have no reference: not regularised")
         return tuning

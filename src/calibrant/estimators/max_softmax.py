@@ -29,6 +29,7 @@ class MaxSoftmax(Estimator):
     """The largest softmax probability over the option letters of a multiple-choice answer."""
 
     name: ClassVar = "max_softmax"
+    learns: ClassVar = False
     needs: ClassVar = frozenset({Capability.LOGPROBS})
     formats: ClassVar = ("choice",)
 

@@ -23,6 +23,7 @@ class PTrue(Sampled):
     """P(True) of Kadavath et al. (2022): the samples, the answer, and whether it is correct."""
 
     name: ClassVar = "p_true"
+    learns: ClassVar = False
 
     @property
     def needs(self) -> frozenset[Capability]:  # type: ignore[override]

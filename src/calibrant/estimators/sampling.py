@@ -33,6 +33,7 @@ class Sampling(Compared):
     """
 
     name: ClassVar = "sampling"
+    learns: ClassVar = False
     form: Form = "counting"
     """What each sample weighs."""
 

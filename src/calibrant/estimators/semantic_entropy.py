@@ -27,6 +27,7 @@ class SemanticEntropy(Compared):
     """
 
     name: ClassVar = "semantic_entropy"
+    learns: ClassVar = False
     form: Form = "discrete"
     """What each sample weighs."""
 

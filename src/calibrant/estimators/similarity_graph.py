@@ -35,6 +35,7 @@ class SimilarityGraph(Compared):
     """
 
     name: ClassVar = "similarity_graph"
+    learns: ClassVar = False
     form: Form = "degree"
     """What is read from the graph."""
 

@@ -47,6 +47,7 @@ class Verbal(Estimator):
     """
 
     name: ClassVar = "verbal"
+    learns: ClassVar = False
     needs: ClassVar = frozenset({Capability.GENERATE})
     n_stages: int = 2
     """1 or 2."""

@@ -20,6 +20,7 @@ class ZeroShot(Estimator):
     """Asks the model itself whether its answer is correct."""
 
     name: ClassVar = "zero_shot"
+    learns: ClassVar = False
     needs: ClassVar = frozenset({Capability.HIDDEN_STATES})
 
     def fit(

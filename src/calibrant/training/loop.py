@@ -47,7 +47,8 @@ class LoopSettings:
     evaluations_per_epoch: int = 2
     """How often the validation loss is looked at."""
     patience: int = 3
-    """Stop after so many evaluations without a better one."""
+    """Stop after so many evaluations without a better one, and keep the best weights; 0: take every
+    step, and keep the last ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,7 @@ class Trained:
     """What came out of the loop."""
 
     weights: dict[str, torch.Tensor]
-    """Those of the best evaluation."""
+    """Those of the best evaluation, or the last ones where nothing stops it."""
     history: tuple[dict[str, float], ...]
     """Per evaluation: step, mean training loss since the last, validation loss."""
     losses: tuple[float, ...]
@@ -96,7 +97,8 @@ def train(
     identity = {"settings": asdict(settings), "n_items": n_items, "seed": seed}
     state = _State(dict(parameters), optimizer, identity, folder)
     losses: list[float] = []
-    while state.step < n_steps and state.since_best < settings.patience:
+    patience = settings.patience or math.inf
+    while state.step < n_steps and state.since_best < patience:
         epoch, place = divmod(state.step, steps_per_epoch)
         order = torch.randperm(n_items, generator=torch.Generator().manual_seed(seed + epoch))
         batch = order[place * settings.batch_size : (place + 1) * settings.batch_size].tolist()
@@ -115,7 +117,8 @@ def train(
                 f" validation {last['validation']:.4f}"
             )
     state.clear()
-    return Trained(weights=state.best, history=tuple(state.history), losses=tuple(losses))
+    weights = state.best if settings.patience else state.weights()
+    return Trained(weights=weights, history=tuple(state.history), losses=tuple(losses))
 
 
 def _schedule(step: int, n_steps: int, settings: LoopSettings) -> float:
@@ -139,11 +142,11 @@ class _State:
         self.identity, self.folder = identity, folder
         self.step, self.since_best, self.total, self.counted = 0, 0, 0.0, 0
         self.history: list[dict[str, float]] = []
-        self.best = self._weights()
+        self.best = self.weights()
         if folder is not None and (folder / "state.json").exists():
             self._restore(folder)
 
-    def _weights(self) -> dict[str, torch.Tensor]:
+    def weights(self) -> dict[str, torch.Tensor]:
         return {name: p.detach().cpu().clone() for name, p in self.parameters.items()}
 
     def count(self, loss: float) -> None:
@@ -158,7 +161,7 @@ class _State:
         self.total, self.counted = 0.0, 0
         self.since_best += 1
         if validation < best:
-            self.best, self.since_best = self._weights(), 0
+            self.best, self.since_best = self.weights(), 0
         self._save()
 
     def _save(self) -> None:

@@ -46,3 +46,22 @@ def jensen_shannon(
     log_m_NV = torch.logaddexp(log_p_NV, log_q_NV) - torch.log(torch.tensor(2.0))
     divergence_NV = log_p_NV.exp() * (log_p_NV - log_m_NV) + log_q_NV.exp() * (log_q_NV - log_m_NV)
     return 0.5 * divergence_NV.sum()
+
+
+def forward_kl(
+    log_p_BTV: torch.Tensor, log_q_BTV: torch.Tensor, mask_BT: torch.Tensor
+) -> torch.Tensor:
+    """KL(p || q) in nats, summed over unmasked tokens: p is the untuned model, q the tuned one."""
+    log_p_NV, log_q_NV = log_p_BTV[mask_BT].float(), log_q_BTV[mask_BT].float()
+    return (log_p_NV.exp() * (log_p_NV - log_q_NV)).sum()
+
+
+def reverse_kl(
+    log_p_BTV: torch.Tensor, log_q_BTV: torch.Tensor, mask_BT: torch.Tensor
+) -> torch.Tensor:
+    """KL(q || p), otherwise as `forward_kl`."""
+    return forward_kl(log_q_BTV, log_p_BTV, mask_BT)
+
+
+DIVERGENCES = {"jsd": jensen_shannon, "forward_kl": forward_kl, "reverse_kl": reverse_kl}
+"""How far the tuned model may move from the untuned one, as functions of (p, q, mask)."""

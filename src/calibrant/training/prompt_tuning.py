@@ -181,6 +181,7 @@ class FullTuning(Tuning):
     ) -> None:
         super().__init__(peft, model, items, correct)
         self.kappa = kappa
+        self.divergence = losses.jensen_shannon
         self.references = [self._reference(item) for item in items] if kappa else [[]] * len(items)
         self.n_without_reference = sum(not reference for reference in self.references)
         self.base: dict[int, torch.Tensor] = {}
@@ -217,7 +218,7 @@ class FullTuning(Tuning):
         log_p_BRV = torch.zeros_like(log_q_BRV)
         for i, base_RV in enumerate(self._base(part)):
             log_p_BRV[i, : len(base_RV)] = base_RV
-        divergence = losses.jensen_shannon(log_p_BRV, log_q_BRV, mask_BR)
+        divergence = self.divergence(log_p_BRV, log_q_BRV, mask_BR)
         return self.verdict(verdict_BV, part) + self.kappa * divergence
 
     def _branches(self, part: list[int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -1,0 +1,125 @@
+"""Appendix E of the paper: does confidence only follow the length of the answer?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from calibrant.experiments import arms
+from calibrant.experiments.bench import Bench, Floats, correct_of, forms
+from calibrant.experiments.compare import Cell, Panel, difference
+from calibrant.experiments.drawing import Point, curves
+from calibrant.experiments.experiment import Claim, Difference, Experiment, Findings, Row
+from calibrant.metrics import interval
+from calibrant.records import Graded
+
+LEAD = "lora_prompt"
+N_BINS = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerLength(Experiment):
+    """Slopes of confidence and of correctness on the logarithm of the answer's length."""
+
+    name: ClassVar = "answer_length"
+    place: ClassVar = 15
+    title: ClassVar = "Confidence and the length of the answer"
+    counterpart: ClassVar = "Appendix E"
+    question: ClassVar = "Is confidence more than the length of the answer?"
+    claims: ClassVar = (
+        Claim(
+            name="beyond",
+            text="lora_prompt ranks better than the answer's length (AUROC, open-ended)",
+        ),
+        Claim(
+            name="slope",
+            text="per doubling of the length lora_prompt's confidence moves no more than the share"
+            " of right answers does: the difference of the slopes' sizes",
+            wish=-1,
+            margin=0.02,
+        ),
+    )
+
+    def run(self, bench: Bench) -> Findings:
+        """All arms that have a confidence of their own."""
+        names = (LEAD, "zero_shot", "sequence_likelihood", "answer_length")
+        chosen = {arms.name_of(form): arms.Arm(form) for form in forms(*names)}
+        chosen["stacked states"] = arms.Arm(arms.states()[0])
+        panel = arms.panel(bench, chosen)
+        table, differences = [], arms.claimed(panel, {"beyond": (LEAD, "answer_length", "auroc")})
+        of_truth = _mean([_slopes(panel, cell, correct_of(cell.items)) for cell in panel.of(LEAD)])
+        table.append(_row("right answers", *of_truth))
+        for arm in panel.arms:
+            found = _mean([_slopes(panel, cell, cell.confidence) for cell in panel.of(arm)])
+            table.append(_row(arm, *found))
+            if arm == LEAD:
+                differences["slope"] = _gap(panel, found, of_truth)
+        return Findings(
+            differences=differences,
+            tables={"slopes": table, "arms": arms.rows(panel, ("auroc", "ece"))},
+            figures={"length": _drawn(panel)},
+        )
+
+
+def lengths(items: Sequence[Graded]) -> Floats:
+    """log2 of the number of characters of each answer."""
+    return np.array([np.log2(max(len(item.answer.text), 1)) for item in items])
+
+
+def _slopes(panel: Panel, cell: Cell, y: Floats) -> tuple[float, Floats]:
+    """Least-squares slope of y on log2 of the length, with replicates (R,)."""
+    x = lengths(cell.items)
+    known = ~np.isnan(y)
+    weights = panel.weights(cell.items)[:, known].astype(np.float64)
+    x, y = x[known], y[known]
+
+    def slope(w: Floats) -> Floats:
+        total = w.sum(-1)
+        mean_x, mean_y = w @ x / total, w @ y / total
+        found = (w @ (x * y) / total - mean_x * mean_y) / (w @ (x * x) / total - mean_x**2)
+        return np.asarray(found)
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return float(slope(np.ones((1, x.size)))[0]), slope(weights)
+
+
+def _mean(found: list[tuple[float, Floats]]) -> tuple[float, Floats]:
+    return float(np.mean([v for v, _ in found])), np.mean([r for _, r in found], axis=0)
+
+
+def _row(name: str, value: float, replicates: Floats) -> Row:
+    inner = interval(value, replicates)
+    title = "slope per doubling"
+    return {"arm": name, title: value, f"{title} low": inner.low, f"{title} high": inner.high}
+
+
+def _gap(panel: Panel, one: tuple[float, Floats], other: tuple[float, Floats]) -> Difference:
+    cell = panel.of(LEAD)[0]
+    subjects = {item.question.subject for item in cell.items}
+    value, replicates = abs(one[0]) - abs(other[0]), np.abs(one[1]) - np.abs(other[1])
+    return difference([value], [replicates], df=max(len(subjects) - 1, 1), n=len(cell.items))
+
+
+def _drawn(panel: Panel) -> Figure:
+    """Mean confidence, and the share of right answers, by length."""
+    x = np.concatenate([lengths(cell.items) for cell in panel.of(LEAD)])
+    edges = np.unique(np.quantile(x, np.linspace(0, 1, N_BINS + 1)))
+    series: dict[str, list[Point]] = {}
+    truth = np.concatenate([correct_of(cell.items) for cell in panel.of(LEAD)])
+    every = {"right answers": truth} | {
+        arm: np.concatenate([cell.confidence for cell in panel.of(arm)]) for arm in panel.arms
+    }
+    place = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, max(len(edges) - 2, 0))
+    for name, values in every.items():
+        points: list[Point] = []
+        for b in range(max(len(edges) - 1, 1)):
+            mine = (place == b) & ~np.isnan(values)
+            if mine.any():
+                points.append((float(2 ** x[mine].mean()), float(values[mine].mean()), None, None))
+        series[name] = points
+    title = "Confidence by length"
+    return curves({title: series}, xlabel="Characters of the answer", ylabels={title: "Mean"})

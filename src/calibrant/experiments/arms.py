@@ -1,0 +1,276 @@
+"""From arms (estimators by name) to panels: fitted, scored, calibrated on all models and seeds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from calibrant import registry
+from calibrant.errors import CalibrantError, MissingExtra, ModelUnavailable
+from calibrant.estimators.estimator import Estimator
+from calibrant.estimators.stacked import STATES, Stacked
+from calibrant.experiments.bench import Bench, Floats, Splits, calibrated
+from calibrant.experiments.compare import METRICS, Panel
+from calibrant.experiments.drawing import Bar
+from calibrant.experiments.experiment import Difference, Row
+from calibrant.experiments.fitting import Fit
+from calibrant.models.local import LocalModel
+from calibrant.models.model import require
+from calibrant.records import Format, Graded
+
+DEAR = (
+    "verbal", "sampling", "semantic_entropy", "similarity_graph", "p_true",
+    "semantic_entropy_probe", "tuned_encoder",
+)  # fmt: skip
+"""Estimators that write several texts an answer, or read it with a large encoder: they judge the
+first `N_DEAR` answers of a set only, and learn from as many."""
+N_DEAR, N_DEAR_QUICK = 280, 42
+BLACK_BOX = (
+    "sequence_likelihood", "token_entropy", "max_softmax", "zero_shot", "verbal", "sampling",
+    "semantic_entropy", "similarity_graph", "p_true", "answer_length", "base_rate",
+)  # fmt: skip
+"""Baselines: what is not trained on states, text or subjects."""
+
+
+Chosen = Callable[[Splits, int], Sequence[Graded]]
+"""Training answers, of the splits and the seed."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A way to get confidences."""
+
+    estimator: Estimator
+    train: Chosen | None = None
+    """Which answers it learns from; None: those of the split train."""
+    kind: Format | Literal["both"] | None = None
+    """Format of the answers that it is fitted and calibrated on; None: of those judged."""
+    n_train: int = 0
+    """Training answers that are drawn; 0 for the usual number."""
+
+
+def name_of(estimator: Estimator) -> str:
+    """Name and variant."""
+    return " ".join(filter(None, (estimator.name, estimator.variant)))
+
+
+def every(bench: Bench, kind: Format, but: Sequence[str] = ()) -> tuple[dict[str, Arm], list[str]]:
+    """All forms of all estimators that run here on this format, and why others do not."""
+    arms, not_run = {}, []
+    for name, cls in registry.variants("estimators").items():
+        if name in but:
+            continue
+        for form in cls.forms():
+            if kind not in form.formats:
+                continue
+            if why := unavailable(form, bench):
+                not_run.append(f"`{name_of(form)}`: {why}")
+            else:
+                arms[name_of(form)] = Arm(form)
+    return arms, not_run
+
+
+def unavailable(estimator: Estimator, bench: Bench) -> str:
+    """Why an estimator cannot run here; empty when it can."""
+    try:
+        for model in bench.models:
+            require({estimator.name: estimator.needs}, model)
+        if hasattr(estimator, "encoder"):
+            from calibrant.models.encoder import encoder_called
+
+            encoder_called(estimator.encoder)
+    except (MissingExtra, ModelUnavailable, CalibrantError) as error:
+        return str(error)
+    return ""
+
+
+def n_dear(bench: Bench) -> int:
+    """How many answers of a set the dear estimators judge."""
+    return N_DEAR_QUICK if bench.quick else N_DEAR
+
+
+@dataclass(frozen=True)
+class Done:
+    """Scores of one arm on one model with one seed."""
+
+    arm: str
+    model: LocalModel
+    seed: int
+    held: Sequence[Graded]
+    """The calibration answers."""
+    held_scores: Floats
+    judged: Mapping[str, tuple[Sequence[Graded], Floats]]
+    """Subset -> answers and scores; NaN where missing or not judged."""
+    reasons: Counter[str]
+    """Why scores are missing, and how many."""
+    told: Mapping[str, Any]
+    """What the fit tells: seconds_fit, n_train, its state."""
+
+
+def scored(
+    bench: Bench,
+    arms: Mapping[str, Arm],
+    kind: Format = "open",
+    subsets: Sequence[str] = (),
+    models: Sequence[LocalModel] = (),
+) -> list[Done]:
+    """Fit and score every arm on every model and seed."""
+    places, wanted = [], []
+    for model in models or bench.models:
+        for seed in bench.used_seeds:
+            here = bench.splits(model, seed, kind)
+            for name, arm in arms.items():
+                learned = _learned(bench, model, seed, arm, kind)
+                cut = n_dear(bench) if arm.estimator.name in DEAR else None
+                train = (arm.train or (lambda s, _: s["train"]))(learned, seed)
+                fit = Fit(arm.estimator, train[:cut], learned["validation"][:cut], model, seed)
+                held = learned["calibration"][:cut]
+                parts = {s: here[s] for s in subsets or (bench.judged(here)[0],)}
+                items = [*held, *(item for part in parts.values() for item in part[:cut])]
+                places.append((name, model, seed, held, parts, cut))
+                wanted.append((fit, items))
+    made = []
+    for (name, model, seed, held, parts, cut), found in zip(places, bench.scored(wanted)):
+        start, judged = len(held), {}
+        for subset, items in parts.items():
+            n = len(items[:cut])
+            values = np.full(len(items), np.nan)
+            values[:n] = found.values[start : start + n]
+            judged[subset] = (items, values)
+            start += n
+        reasons = Counter(found.scores.reasons.values())
+        made.append(
+            Done(name, model, seed, held, found.values[: len(held)], judged, reasons, found.told)
+        )
+    return made
+
+
+def _learned(bench: Bench, model: LocalModel, seed: int, arm: Arm, kind: Format) -> Splits:
+    """The splits that an arm is fitted and calibrated on."""
+    if arm.kind != "both":
+        return bench.splits(model, seed, arm.kind or kind, n_train=arm.n_train)
+    parts = [bench.splits(model, seed, k, n_train=arm.n_train) for k in get_args(Format)]
+    return {name: [item for part in parts for item in part[name]] for name in parts[0]}
+
+
+def missing(done: Sequence[Done]) -> list[str]:
+    """What has no confidence, and why: a line an arm."""
+    found: dict[str, Counter[str]] = {}
+    total: Counter[str] = Counter()
+    for one in done:
+        found.setdefault(one.arm, Counter()).update(one.reasons)
+        total[one.arm] += one.reasons.total()
+    return [
+        f"`{arm}`: {total[arm]} confidences are missing ({'; '.join(map(str.strip, reasons))})"
+        for arm, reasons in found.items()
+        if reasons
+    ]
+
+
+def panels(
+    bench: Bench, done: Sequence[Done], calibrators: Sequence[str] = ("platt",)
+) -> dict[tuple[str, str], Panel]:
+    """(subset, calibrator) -> the arms on its questions."""
+    made: dict[tuple[str, str], Panel] = {}
+    for one in done:
+        for subset, (items, scores) in one.judged.items():
+            for calibrator in calibrators:
+                panel = made.setdefault(
+                    (subset, calibrator),
+                    Panel(n_resamples=bench.n_resamples, by_subject=subset != "seen"),
+                )
+                given = calibrated(one.held_scores, one.held, scores, items, calibrator)
+                panel.add(one.arm, one.model.name.name, one.seed, items, given)
+    return made
+
+
+def panel(bench: Bench, arms: Mapping[str, Arm], kind: Format = "open") -> Panel:
+    """All arms, Platt-scaled, on the subset that claims are about."""
+    (made,) = panels(bench, scored(bench, arms, kind)).values()
+    return made
+
+
+def rows(
+    panel: Panel,
+    names: Sequence[str] = METRICS,
+    models: Sequence[str] | None = None,
+    **more: object,
+) -> list[Row]:
+    """A row an arm: mean over models and seeds with its interval, and the spread over models."""
+    made = []
+    for arm in panel.arms:
+        row: Row = {"arm": arm, **more}
+        for name in names:
+            if (cell := panel.value(arm, name, models)) is not None:
+                row |= {
+                    name: cell["value"],
+                    f"{name} low": cell["low"],
+                    f"{name} high": cell["high"],
+                }
+                row["n"] = cell["n"]
+                if name in ("auroc", "ece") and cell["spread"] is not None:
+                    row[f"{name} spread over models"] = cell["spread"]
+            else:
+                row |= {name: None}
+        made.append(row)
+    return made
+
+
+def worst(
+    panel: Panel, lead: str, baselines: Sequence[str], metric: str, wish: int
+) -> tuple[Difference | None, str]:
+    """The difference to the baseline that the lead is least clear of, and which that is.
+
+    The lead is better than all when it is better than this one: its p-value is the largest.
+    """
+    found = [(d, b) for b in baselines if (d := panel.difference(lead, b, metric)) is not None]
+    if not found:
+        return None, ""
+    return min(found, key=lambda pair: wish * pair[0].value / max(pair[0].se, 1e-12))
+
+
+def against(
+    panel: Panel, leads: Sequence[str], baselines: Sequence[str], names: Sequence[str]
+) -> list[Row]:
+    """Paired differences of each lead to each baseline."""
+    made = []
+    for lead in leads:
+        for baseline in baselines:
+            row: Row = {"lead": lead, "minus": baseline}
+            for name in names:
+                if (found := panel.difference(lead, baseline, name)) is not None:
+                    row |= {
+                        name: found.value, f"{name} low": found.low, f"{name} high": found.high,
+                        "n": found.n,
+                    }  # fmt: skip
+            made.append(row)
+    return made
+
+
+def states() -> tuple[Estimator, ...]:
+    """The ensemble of likelihood and the states behind it."""
+    return (Stacked(members=STATES),)
+
+
+def drawn(panel: Panel, metric: str, leads: Sequence[str] = ()) -> list[Bar]:
+    """A bar an arm, with its interval; NaN where it is undefined."""
+    made = []
+    for arm in panel.arms:
+        cell = panel.value(arm, metric) or {"value": float("nan"), "low": None, "high": None}
+        made.append(
+            Bar(
+                label=arm, value=cell["value"], low=cell["low"], high=cell["high"],
+                lead=arm in leads,
+            )
+        )  # fmt: skip
+    return made
+
+
+def claimed(panel: Panel, pairs: Mapping[str, tuple[str, str, str]]) -> dict[str, Difference]:
+    """Claim -> the difference of (arm, minus arm, metric), where it is defined."""
+    found = {name: panel.difference(*pair) for name, pair in pairs.items()}
+    return {name: one for name, one in found.items() if one is not None}

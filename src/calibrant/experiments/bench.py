@@ -1,0 +1,334 @@
+"""What all experiments share: answers, grades, fits and scores, each computed once.
+
+Everything lies under OUT/cache in folders that are named by the content they depend on: the models'
+weights, the questions, the settings, the answers and verdicts that were learned from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibrant import registry
+from calibrant.answers.prompts import Prompts
+from calibrant.errors import DataUnavailable
+from calibrant.estimators.calibrated import subjects_of
+from calibrant.estimators.estimator import Estimator, Say, silent
+from calibrant.experiments.fitting import Fit, Scored, fit_and_score, pending, read_scores
+from calibrant.grades.grader import grade
+from calibrant.models.local import LocalModel, embedded
+from calibrant.parallel import side_by_side
+from calibrant.pipeline import answer_stage, grade_stage
+from calibrant.questions.mixture import Sizes, choose
+from calibrant.questions.source import load_questions
+from calibrant.questions.splits import HELD_OUT, split_of, subset_of
+from calibrant.records import (
+    Answered,
+    Format,
+    Grade,
+    Graded,
+    Question,
+    content_hash,
+    from_row,
+    to_row,
+)
+from calibrant.runs import Run, read_parquet, write_parquet
+
+Floats = NDArray[np.float64]
+Splits = Mapping[str, list[Graded]]
+"""train, validation, calibration, seen, development, unseen, unanswerable."""
+SIZES = Sizes(train=2000, validation=300, calibration=500, test=700, unanswerable=280)
+QUICK = Sizes(train=160, validation=60, calibration=100, test=84, unanswerable=56)
+N_SEEDS, N_RESAMPLES = 3, 1000
+QUICK_MODELS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """The shared stages.
+
+    `development` subjects are for choices; what is claimed is told of the `unseen` ones, except in
+    a quick run, which does not open them.
+    """
+
+    out: Path
+    """Results and cache."""
+    model_names: tuple[str, ...] = ()
+    """Models; empty for all embedded ones."""
+    questions: str = "almanac"
+    """Question source."""
+    seeds: tuple[int, ...] = ()
+    """Of splits, training and draws; empty for the usual ones."""
+    data: Path | None = None
+    """Folder with data that are not in the package."""
+    quick: bool = False
+    """Small sizes, one seed, development subjects in place of unseen ones."""
+    full: bool = False
+    """The largest sizes, too."""
+    say: Say = silent
+    """Where progress is told."""
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The models' names."""
+        names = self.model_names or tuple(embedded())
+        return names[:QUICK_MODELS] if self.quick and not self.model_names else names
+
+    @cached_property
+    def models(self) -> tuple[LocalModel, ...]:
+        """The models; their hidden states and samples are kept."""
+        found = tuple(LocalModel(name) for name in self.names)
+        for model in found:
+            model.cache = self.out / "cache" / "states"
+        return found
+
+    @cached_property
+    def used_seeds(self) -> tuple[int, ...]:
+        """The seeds."""
+        return self.seeds or tuple(range(1 if self.quick else N_SEEDS))
+
+    @property
+    def sizes(self) -> Sizes:
+        """How many questions."""
+        return QUICK if self.quick else SIZES
+
+    @property
+    def n_resamples(self) -> int:
+        """Bootstrap replicates."""
+        return 200 if self.quick else N_RESAMPLES
+
+    @property
+    def subset(self) -> str:
+        """The subset that claims are about, where the questions have it."""
+        return "development" if self.quick else "unseen"
+
+    def identity(self) -> dict[str, Any]:
+        """What results depend on, beside the code."""
+        return {
+            "models": [asdict(model.name) for model in self.models],
+            "questions": [self.questions, _content(self.questions)],
+            "seeds": list(self.used_seeds),
+            "sizes": asdict(self.sizes),
+            "n_resamples": self.n_resamples,
+            "data": "" if self.data is None else str(self.data),
+            "full": self.full,
+            "subset": self.subset,
+        }
+
+    def data_at(self, *parts: str) -> Path:
+        """A file or folder of the data that are not in the package.
+
+        Raises
+        ------
+        DataUnavailable
+            Naming what is missing and what supplies it.
+        """
+        inner = "/".join(parts)
+        if self.data is None:
+            raise DataUnavailable(f"{inner} is not in the package: --data DIR with DIR/{inner}")
+        if not (place := self.data.joinpath(*parts)).exists():
+            raise DataUnavailable(f"{place} does not exist: --data names the folder that holds it")
+        return place
+
+    # Answers -------------------------------------------------------------------------------
+
+    def splits(
+        self, model: LocalModel, seed: int, kind: Format = "open", *, n_train: int = 0
+    ) -> Splits:
+        """Graded answers of one format.
+
+        Development, unseen and unanswerable questions are the same for all seeds and models; those
+        of the mixture are drawn and split by the seed.
+
+        Parameters
+        ----------
+        n_train
+            Training answers; 0 for the usual number. A larger number only adds.
+        """
+        sizes = replace(self.sizes, train=n_train or self.sizes.train)
+        none = replace(sizes, train=0, validation=0, calibration=0)
+        fitting = self._drawn(model, replace(sizes, unanswerable=0), ("seen",), seed)
+        testing = self._drawn(model, none, (*HELD_OUT, "unanswerable"), 0)
+        found: dict[str, list[Graded]] = {
+            name: []
+            for name in ("train", "validation", "calibration", "seen", *HELD_OUT, "unanswerable")
+        }
+        for item, split in (
+            *((item, str(split_of(item.question, seed))) for item in fitting),
+            *((item, "test") for item in testing),
+        ):
+            if item.question.format == kind:
+                found[subset_of(item.question) if split == "test" else split].append(item)
+        return found
+
+    def judged(self, splits: Splits) -> tuple[str, list[Graded]]:
+        """The subset that claims are about, and its answers; seen ones where there are no other."""
+        name = self.subset if splits[self.subset] else "seen"
+        return name, splits[name]
+
+    def _drawn(
+        self, model: LocalModel, sizes: Sizes, subsets: tuple[str, ...], seed: int
+    ) -> list[Graded]:
+        key = content_hash(
+            asdict(model.name), Prompts(model.tokenizer).label, self.questions,
+            _content(self.questions), asdict(sizes), list(subsets), seed,
+        )  # fmt: skip
+
+        def drawn() -> list[Question]:
+            pool = _pool(self.questions, sizes.train > SIZES.train, seed)
+            return choose(pool, sizes, subsets, seed)
+
+        return self.answered(model, drawn, key)
+
+    def answered(
+        self,
+        model: LocalModel,
+        questions: Sequence[Question] | Callable[[], Sequence[Question]],
+        key: str = "",
+    ) -> list[Graded]:
+        """The model's graded answers to these questions, computed once.
+
+        Parameters
+        ----------
+        key
+            What names them, where they are only drawn when they are asked.
+        """
+        if not callable(questions):
+            asked = questions
+            key = content_hash(asdict(model.name), [question.id for question in asked])
+        if key not in self._known:
+            run = Run(self.out / "cache" / "answers" / key, {"model": asdict(model.name)})
+            finished = run.manifest.get("finished", {})
+            if "questions" not in finished:
+                run.replace("questions", questions() if callable(questions) else questions)
+            if "grades" not in finished:
+                self.say(f"{model.name.name} answers")
+                answer_stage(run, model)
+                grade_stage(run)
+            self._known[key] = run.graded()
+        return self._known[key]
+
+    def graded(self, items: Sequence[Answered], grader: str, key: str) -> list[Graded]:
+        """Given answers with their verdicts by a grader, computed once."""
+        place = self.out / "cache" / "grades" / f"{content_hash(grader, key)}.parquet"
+        if not place.exists():
+            self.say(f"{grader} grades {len(items)} answers")
+            write_parquet(place, map(to_row, grade(items, grader)))
+        grades = [from_row(Grade, row) for row in read_parquet(place)]
+        return [
+            Graded(question=item.question, answer=item.answer, grade=found)
+            for item, found in zip(items, grades)
+        ]
+
+    @cached_property
+    def _known(self) -> dict[str, list[Graded]]:
+        """Answers that were read in this process."""
+        return {}
+
+    # Scores --------------------------------------------------------------------------------
+
+    def scored(self, wanted: Sequence[tuple[Fit, Sequence[Answered]]]) -> list[Scored]:
+        """The scores of each fit's items; what is not there yet is computed side by side."""
+        folders = [self.out / "cache" / "fits" / fit.key for fit, _ in wanted]
+        merged: dict[Path, tuple[Fit, list[Answered]]] = {}
+        for folder, (fit, items) in zip(folders, wanted):
+            merged.setdefault(folder, (fit, []))[1].extend(items)
+        jobs: list[tuple[Path, Fit, list[Answered]]] = []
+        small: list[tuple[Path, Fit, list[Answered]]] = []
+        for folder, (fit, every) in merged.items():
+            items = pending(folder, every)
+            if items or not (folder / "fitted.json").exists():
+                heavy = fit.estimator.calls_model or hasattr(fit.estimator, "encoder")
+                (jobs if heavy else small).append((folder, fit, items))
+        for job in small:
+            fit_and_score(*job)
+        for n, (_, fit, items) in enumerate(jobs):
+            if n == 0:
+                self.say(f"{len(jobs)} fits to do")
+            self._prepare(fit, items)
+        worth_it = len(jobs) > 1 and all(fit.model.is_small for _, fit, _ in jobs)
+        for n, _ in enumerate(side_by_side(fit_and_score, jobs, worth_it=worth_it), 1):
+            self.say(f"{n} of {len(jobs)}: {jobs[n - 1][1].estimator.name}")
+        return [read_scores(folder, items) for folder, (_, items) in zip(folders, wanted)]
+
+    def _prepare(self, fit: Fit, items: Sequence[Answered]) -> None:
+        """States that several estimators read are computed before any is fitted."""
+        train = [item for item in fit.train if item.is_graded]
+        validation = [item for item in fit.validation if item.is_graded]
+        scored = items or train
+        parts = {"train": train, "validation": validation, "calibration": scored, "test": scored}
+        if not all(parts.values()):
+            return
+        fit.estimator.prepare(parts, fit.model)
+
+    def confidences(
+        self,
+        fits: Sequence[tuple[Fit, Sequence[Graded], Sequence[Answered]]],
+        calibrator: str = "platt",
+    ) -> list[Floats]:
+        """Calibrated confidences of (fit, calibration answers, answers to judge)."""
+        found = self.scored([(fit, [*held, *judged]) for fit, held, judged in fits])
+        made = []
+        for one, (_, held, judged) in zip(found, fits):
+            n = len(held)
+            made.append(calibrated(one.values[:n], held, one.values[n:], judged, calibrator))
+        return made
+
+
+def calibrated(
+    held_scores: Floats,
+    held: Sequence[Graded],
+    scores: Floats,
+    judged: Sequence[Answered],
+    calibrator: str,
+) -> Floats:
+    """(N,) confidences by a calibrator that is fitted on the held-out answers.
+
+    All are missing (NaN) where these have no scores, or are all right or all wrong.
+    """
+    known = np.array([i.is_graded for i in held], dtype=bool) & ~np.isnan(held_scores)
+    correct = correct_of(held)[known]
+    if not known.any() or correct.min() == correct.max():
+        return np.full(len(scores), np.nan)
+    subjects = np.array(subjects_of(held), dtype=str)[known]
+    fitted = registry.get("calibration", calibrator)().fit(held_scores[known], correct, subjects)
+    return np.asarray(fitted.confidence(scores, subjects_of(judged)), dtype=np.float64)
+
+
+def correct_of(items: Sequence[Graded]) -> Floats:
+    """(N,) 1 or 0, NaN where ungraded."""
+    return np.array([i.correct if i.is_graded else np.nan for i in items], dtype=np.float64)
+
+
+def forms(*texts: str) -> list[Estimator]:
+    """Estimators with settings, as an ensemble's members are written."""
+    from calibrant.estimators.forms import forms_of, with_settings
+
+    return [
+        with_settings(forms_of([name])[0], settings)
+        for name, *settings in (text.split() for text in texts)
+    ]
+
+
+@cache
+def _pool(questions: str, large: bool, seed: int) -> tuple[Question, ...]:
+    """All questions; of the almanac more of each subject where many are asked for."""
+    if questions == "almanac" and large:
+        source = registry.get("questions", "almanac")
+        return tuple(source(n_per_subject=1600).load())
+    return tuple(load_questions(questions, seed=seed))
+
+
+@cache
+def _content(questions: str) -> str:
+    """Hash of the files that are named."""
+    paths = [Path(text.partition("=")[2] or text) for text in questions.split(",")]
+    files = [path for path in paths if path.is_file()]
+    return content_hash([hashlib.sha256(path.read_bytes()).hexdigest() for path in files])

@@ -1,0 +1,195 @@
+"""Table 3 of the paper: programs, graded by their tests."""
+
+from __future__ import annotations
+
+import ast
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from calibrant.errors import InvalidData
+from calibrant.estimators.text_embedding import TextEmbedding
+from calibrant.estimators.tuned_encoder import TunedEncoder
+from calibrant.experiments import arms
+from calibrant.experiments.bench import Bench, correct_of, forms
+from calibrant.experiments.compare import Panel
+from calibrant.experiments.drawing import bars
+from calibrant.experiments.experiment import Claim, Experiment, Findings, Row
+from calibrant.experiments.fitting import Fit
+from calibrant.models.model import Given
+from calibrant.questions.leetcode import Leetcode
+from calibrant.records import Answer, Answered, Graded, ModelName, Question, content_hash
+from calibrant.tables import iterate_table
+
+FILE = "LeetCodeDataset-v0.3.1-test.jsonl.gz"
+N_PROBLEMS, N_MUTANTS, QUICK = 228, 3, 16
+CANDIDATES = ModelName(name="candidates")
+SHARES = {"train": 0.5, "validation": 0.1, "calibration": 0.1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Code(Experiment):
+    """The data set's own solutions and mechanical mutants of them, run against the tests."""
+
+    name: ClassVar = "code"
+    place: ClassVar = 17
+    title: ClassVar = "Programs"
+    counterpart: ClassVar = "Table 3 (LeetCode)"
+    question: ClassVar = "Can it be told from a program's text whether it passes its tests?"
+    claims: ClassVar = (
+        Claim(
+            name="tuned_encoder",
+            text="tuned_encoder ranks programs to new problems better than chance (AUROC)",
+        ),
+        Claim(
+            name="text_embedding",
+            text="text_embedding (logistic) ranks them better than chance",
+        ),
+    )
+    paper: ClassVar[tuple[Row, ...]] = (
+        {"model": "Llama-2-7B", "accuracy": 3.2, "zero-shot AUROC": 56.9, "LoRA + Prompt": 80.0},
+        {"model": "Mistral-7B", "accuracy": 27.4, "zero-shot AUROC": 66.2, "LoRA + Prompt": 85.1},
+        {
+            "model": "Mistral-Instruct",
+            "accuracy": 21.0,
+            "zero-shot AUROC": 47.1,
+            "LoRA + Prompt": 70.2,
+        },
+    )
+    may_be_untestable: ClassVar = True
+
+    def run(self, bench: Bench) -> Findings:
+        """Grade the candidates, then judge those of new problems."""
+        not_run = [
+            "zero_shot and lora_prompt on a model's own programs: no embedded model writes code;"
+            " name one that does (--model) once it can be asked here"
+        ]
+        chosen = {
+            "base_rate": forms("base_rate")[0],
+            "answer_length": forms("answer_length")[0],
+            "text_embedding logistic": TextEmbedding(head="logistic", max_tokens=256),
+            "tuned_encoder": TunedEncoder(max_tokens=256, n_epochs=3.0),
+        }
+        for name in list(chosen):
+            if why := arms.unavailable(chosen[name], bench):
+                not_run.append(f"`{name}`: {why}")
+                del chosen[name]
+        items = graded(bench)
+        verdicts = correct_of(items)
+        panel = Panel(n_resamples=bench.n_resamples, by_subject=False)
+        jobs, places = [], []
+        for seed in bench.used_seeds:
+            splits = split(items, seed)
+            for name, form in chosen.items():
+                fit = Fit(form, splits["train"], splits["validation"], Given("candidates"), seed)
+                jobs.append((fit, splits["calibration"], splits["test"]))
+                places.append((name, seed, splits["test"]))
+        for (name, seed, test), p in zip(places, bench.confidences(jobs)):
+            panel.add(name, "candidates", seed, test, p)
+        pairs = {
+            "tuned_encoder": ("tuned_encoder", "base_rate", "auroc"),
+            "text_embedding": ("text_embedding logistic", "base_rate", "auroc"),
+        }
+        titles = {"AUROC": "auroc", "ECE": "ece"}
+        return Findings(
+            differences=arms.claimed(panel, pairs),
+            tables={"programs": arms.rows(panel)},
+            figures={"programs": bars({t: arms.drawn(panel, m) for t, m in titles.items()})},
+            notes=[
+                f"{len({i.question.id for i in items})} problems, {len(items)} programs:"
+                f" {int(np.nansum(verdicts))} pass, {int((verdicts == 0).sum())} do not,"
+                f" {int(np.isnan(verdicts).sum())} could not be graded. Problems are split, so"
+                " that those of the test were never seen."
+            ],
+            not_run=not_run,
+        )
+
+
+def graded(bench: Bench) -> list[Graded]:
+    """Solutions and mutants with their verdicts, computed once."""
+    place = bench.data_at("leetcode", FILE)
+    n = QUICK if bench.quick else N_PROBLEMS
+    source, found = Leetcode(), []
+    for _, row in list(iterate_table(place))[:n]:
+        ask = source.ask(row)
+        if ask is None:
+            continue
+        question = Question(text=ask.text, tests=ask.tests, targets=("passes",), subject="code")
+        texts = [row["completion"], *mutants(row["completion"])]
+        for text in dict.fromkeys(texts):
+            program = f"{row['prompt']}\n\n{text}"
+            answer = Answer(
+                question_id=question.id, text=program, extracted=program, model=CANDIDATES
+            )
+            found.append(Answered(question=question, answer=answer))
+    key = content_hash([item.answer.id for item in found])
+    return bench.graded(found, "code", key)
+
+
+def mutants(text: str, n: int = N_MUTANTS) -> list[str]:
+    """Programs that differ from this one in one place, as a slip would."""
+    try:
+        places = [node for node in ast.walk(ast.parse(text)) if isinstance(node, _KINDS)]
+    except SyntaxError as error:
+        raise InvalidData(f"a solution is no Python: {error}") from error
+    rng = random.Random(content_hash("mutants", text))
+    made = []
+    for i in rng.sample(range(len(places)), len(places)):
+        tree = ast.parse(text)
+        node = [node for node in ast.walk(tree) if isinstance(node, _KINDS)][i]
+        if _slip(node, rng):
+            made.append(ast.unparse(tree))
+        if len(made) == n:
+            break
+    return made
+
+
+_KINDS = (ast.Compare, ast.BinOp, ast.Constant, ast.BoolOp, ast.Name)
+_COMPARE = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq}
+_BINARY = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.FloorDiv: ast.Mult}
+_NAMES = {"min": "max", "max": "min"}
+
+
+def _slip(node: ast.AST, rng: random.Random) -> bool:
+    """Change a node in place; whether it could be."""
+    if isinstance(node, ast.Compare) and type(node.ops[0]) in _COMPARE:
+        node.ops[0] = _COMPARE[type(node.ops[0])]()
+    elif isinstance(node, ast.BinOp) and type(node.op) in _BINARY:
+        node.op = _BINARY[type(node.op)]()
+    elif isinstance(node, ast.BoolOp):
+        node.op = ast.And() if isinstance(node.op, ast.Or) else ast.Or()
+    elif isinstance(node, ast.Constant) and type(node.value) is int:
+        node.value += rng.choice((1, -1))
+    elif isinstance(node, ast.Name) and node.id in _NAMES:
+        node.id = _NAMES[node.id]
+    else:
+        return False
+    return True
+
+
+def split(items: list[Graded], seed: int) -> dict[str, list[Graded]]:
+    """By problem."""
+
+    def place(item: Graded) -> float:
+        return int(content_hash("place", seed, item.question.group), 16) / 16**16
+
+    def name(at: float) -> str:
+        for part, upto in _edges():
+            if at < upto:
+                return part
+        return "test"
+
+    found: dict[str, list[Graded]] = {part: [] for part in (*SHARES, "test")}
+    for item in items:
+        found[name(place(item))].append(item)
+    return found
+
+
+def _edges() -> Iterator[tuple[str, float]]:
+    edge = 0.0
+    for part, share in SHARES.items():
+        edge += share
+        yield part, edge

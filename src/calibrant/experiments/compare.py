@@ -1,0 +1,203 @@
+"""Arms on the same questions: metrics with intervals, and paired differences.
+
+An arm is one way to get confidences, on each of several models and seeds. The resamples of a set of
+questions are drawn once, so everything on the same questions is paired: a replicate of a mean over
+models and seeds is the mean of their replicates. Intervals therefore tell what other questions (and
+other subjects) could have given with these models and seeds; the spread over models and seeds is
+told beside them.
+
+Shapes: N answers, R resamples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibrant import metrics
+from calibrant.errors import InvalidData, TooFewClasses
+from calibrant.evaluation.evaluate import MIN_SUBJECT_ROWS
+from calibrant.experiments.bench import correct_of
+from calibrant.experiments.experiment import Difference, Row
+from calibrant.metrics import Resamples
+from calibrant.records import Graded, content_hash
+
+Floats = NDArray[np.float64]
+Metric = Callable[..., Any]
+N_BINS = 10
+METRICS = ("accuracy", "auroc", "auroc_subject_mean", "ece", "brier_score", "log_loss", "aurc")
+
+
+def _metric(name: str) -> Metric:
+    inner: Metric = getattr(metrics, name.removesuffix("_subject_mean"))
+    options = {"n_bins": N_BINS} if name.startswith("ece") else {}
+    if not name.endswith("_subject_mean"):
+        return lambda p, y, subject, weights, drawn: inner(p, y, weights, **options)
+    return lambda p, y, subject, weights, drawn: (
+        metrics.subject_mean(
+            inner, p, y, subject, weights, drawn, minimum=MIN_SUBJECT_ROWS, **options
+        ).value
+    )
+
+
+def over_models(values: Mapping[str, Sequence[float]]) -> tuple[float, float | None]:
+    """Mean over models of each one's mean over seeds, and the standard deviation of the latter."""
+    by_model = [float(np.mean(of_model)) for of_model in values.values()]
+    spread = float(np.std(by_model, ddof=1)) if len(by_model) > 1 else None
+    return float(np.mean(by_model)), spread
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Confidences of one arm on one model's answers, with one seed."""
+
+    arm: str
+    model: str
+    seed: int
+    items: Sequence[Graded]
+    confidence: Floats
+    """(N,), NaN where missing."""
+
+
+@dataclass
+class Panel:
+    """Cells, and what was measured on them."""
+
+    n_resamples: int = 1000
+    by_subject: bool = True
+    """Resample subjects, then question groups (for transfer); else groups."""
+    cells: list[Cell] = field(default_factory=list)
+    _resamples: dict[str, Resamples] = field(default_factory=dict)
+    _measured: dict[tuple[Any, ...], tuple[float, Floats]] = field(default_factory=dict)
+
+    def add(
+        self, arm: str, model: str, seed: int, items: Sequence[Graded], confidence: Floats
+    ) -> None:
+        """Put one in."""
+        self.cells.append(Cell(arm, model, seed, items, confidence))
+
+    def of(self, arm: str, models: Iterable[str] | None = None) -> list[Cell]:
+        """The cells of an arm, of these models or of all, by model and seed."""
+        chosen = None if models is None else set(models)
+        found = [c for c in self.cells if c.arm == arm and (chosen is None or c.model in chosen)]
+        return sorted(found, key=lambda c: (c.model, c.seed))
+
+    @property
+    def arms(self) -> list[str]:
+        """In the order in which they came."""
+        return list(dict.fromkeys(cell.arm for cell in self.cells))
+
+    def _drawn(self, items: Sequence[Graded]) -> tuple[str, Resamples]:
+        key = content_hash([item.question.id for item in items])
+        if key not in self._resamples:
+            subject = [item.question.subject for item in items]
+            by_subject = self.by_subject and len(set(subject)) > 1
+            self._resamples[key] = metrics.resample(
+                [item.question.group for item in items],
+                subject if by_subject else None,
+                "subject" if by_subject else "group",
+                n_resamples=self.n_resamples,
+            )
+        return key, self._resamples[key]
+
+    def weights(self, items: Sequence[Graded]) -> NDArray[Any]:
+        """(R, N) how often each answer was drawn."""
+        return self._drawn(items)[1].weights
+
+    def measure(
+        self, cell: Cell, name: str, among: NDArray[np.bool_] | None = None
+    ) -> tuple[float, Floats]:
+        """(value, replicates (R,)) of a metric on the graded answers with a confidence.
+
+        Undefined is NaN, in both.
+        """
+        y = correct_of(cell.items)
+        known = ~np.isnan(y) & ~np.isnan(cell.confidence)
+        known = known if among is None else known & among
+        key, resamples = self._drawn(cell.items)
+        memo = (key, name, known.tobytes(), y.tobytes(), cell.confidence.tobytes())
+        if memo not in self._measured:
+            nothing = (np.nan, np.full(self.n_resamples, np.nan))
+            self._measured[memo] = nothing
+            if known.any():
+                subject = np.array([item.question.subject for item in cell.items])[known]
+                drawn = resamples.subject_weights
+                if drawn is not None and resamples.subjects is not None:
+                    drawn = drawn[:, np.isin(resamples.subjects, subject)]
+                given = cell.confidence[known], y[known], subject
+                try:
+                    value = float(_metric(name)(*given, None, None))
+                    replicates = _metric(name)(*given, resamples.weights[:, known], drawn)
+                    self._measured[memo] = value, np.asarray(replicates, dtype=np.float64)
+                except (TooFewClasses, InvalidData):
+                    pass  # undefined: it stays NaN
+        return self._measured[memo]
+
+    def value(self, arm: str, name: str, models: Iterable[str] | None = None) -> Row | None:
+        """{value, low, high, spread, n}: the mean over models and seeds; None where undefined.
+
+        `spread` is the standard deviation over models of their means over seeds.
+        """
+        cells = self.of(arm, models)
+        found = [self.measure(cell, name) for cell in cells]
+        if not found or not all(np.isfinite(value) for value, _ in found):
+            return None
+        by_model: dict[str, list[float]] = {}
+        for cell, (one, _) in zip(cells, found):
+            by_model.setdefault(cell.model, []).append(one)
+        value, spread = over_models(by_model)
+        inner = metrics.interval(value, np.mean([replicates for _, replicates in found], axis=0))
+        n = min(
+            int((~np.isnan(c.confidence) & ~np.isnan(correct_of(c.items))).sum()) for c in cells
+        )
+        return {
+            "value": value, "low": inner.low, "high": inner.high, "spread": spread, "n": n,
+        }  # fmt: skip
+
+    def difference(
+        self, one: str, other: str, name: str, models: Iterable[str] | None = None
+    ) -> Difference | None:
+        """One arm minus another, paired; None where it is undefined or they share no cells.
+
+        On the answers for which both have a confidence, of the models and seeds that both have.
+        """
+        models = None if models is None else tuple(models)
+        others = {(cell.model, cell.seed): cell for cell in self.of(other, models)}
+        values, replicates, n, cells = [], [], [], []
+        for cell in self.of(one, models):
+            if (rival := others.get((cell.model, cell.seed))) is None:
+                continue
+            among = ~np.isnan(cell.confidence) & ~np.isnan(rival.confidence)
+            (a, a_r), (b, b_r) = (self.measure(c, name, among) for c in (cell, rival))
+            if not (np.isfinite(a) and np.isfinite(b)):
+                continue
+            values.append(a - b)
+            replicates.append(a_r - b_r)
+            n.append(int((among & ~np.isnan(correct_of(cell.items))).sum()))
+            cells.append(cell)
+        return self._difference(values, replicates, n, cells) if values else None
+
+    def _difference(
+        self, values: list[float], replicates: list[Floats], n: list[int], cells: list[Cell]
+    ) -> Difference:
+        items = cells[0].items
+        resamples = self._drawn(items)[1]
+        groups = {item.question.group for item in items}
+        n_drawn = len(groups) if resamples.subjects is None else len(resamples.subjects)
+        models = sorted({cell.model for cell in cells})
+        told = f"{len(models)} models, seeds {sorted({cell.seed for cell in cells})}"
+        return difference(values, replicates, df=n_drawn - 1, n=min(n), about=told)
+
+
+def difference(
+    values: Sequence[float], replicates: Sequence[Floats], *, df: int, n: int, about: str = ""
+) -> Difference:
+    """The mean of paired differences, from each one's value and replicates (R,)."""
+    value, mean = float(np.mean(values)), np.mean(replicates, axis=0)
+    inner = metrics.interval(value, mean)
+    se = float(np.nanstd(mean, ddof=1)) if np.isfinite(mean).sum() > 1 else np.nan
+    return Difference(value=value, low=inner.low, high=inner.high, se=se, df=df, n=n, about=about)

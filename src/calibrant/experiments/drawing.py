@@ -1,0 +1,161 @@
+"""Figures in the paper's manner: bars by method, curves, matrices, histograms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from calibrant.reporting.figures import BEFORE, GRID, INK, LEAD, OTHERS, QUIET, STYLE
+
+PALETTE = (LEAD, BEFORE, *OTHERS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """One bar."""
+
+    label: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    lead: bool = False
+    """Drawn in the leading colour."""
+
+
+def styled() -> Any:
+    """The house's style, for the block."""
+    return matplotlib.rc_context(dict(STYLE))
+
+
+def bars(
+    panels: Mapping[str, Sequence[Bar]], *, xlabels: Mapping[str, str] | None = None
+) -> Figure:
+    """A panel a title, a bar a method, whiskers where there is an interval.
+
+    All panels have the same methods in the same order.
+    """
+    with styled():
+        n = max(map(len, panels.values()))
+        figure = Figure(figsize=(3.1 + 2.5 * len(panels), 0.9 + 0.27 * n))
+        figure.set_layout_engine("constrained")
+        places: Any = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for axes, (title, found) in zip(places, panels.items()):
+            y = np.arange(len(found))[::-1]
+            colours = [LEAD if bar.lead else "#9aa3b5" for bar in found]
+            axes.barh(y, [bar.value for bar in found], color=colours, height=0.66, zorder=2)
+            for place, bar in zip(y, found):
+                if bar.low is not None and bar.high is not None:
+                    axes.plot([bar.low, bar.high], [place, place], color=INK, lw=1.2, zorder=3)
+            axes.set_title(title)
+            axes.set_yticks(y, [bar.label for bar in found])
+            axes.set_xlabel((xlabels or {}).get(title, ""))
+            axes.set_ylim(-0.6, n - 0.4)
+            values = [v for b in found for v in (b.value, b.low, b.high) if v is not None]
+            values = [v for v in values if np.isfinite(v)]
+            if title.startswith("AUROC") and values:  # half of the scale is worse than guessing
+                axes.set_xlim(left=min(0.4, min(values) - 0.02))
+            if values and min(values) < 0:
+                axes.axvline(0, color=INK, lw=0.8, zorder=3)
+            axes.grid(axis="x", color=GRID, lw=0.6)
+            axes.set_axisbelow(True)
+            axes.tick_params(axis="y", length=0)
+    return figure
+
+
+Point = tuple[float, float, float | None, float | None]
+"""x, y, low, high."""
+
+
+def curves(
+    panels: Mapping[str, Mapping[str, Sequence[Point]]],
+    *,
+    xlabel: str,
+    ylabels: Mapping[str, str],
+    levels: Mapping[str, Mapping[str, float]] | None = None,
+    log: bool = False,
+) -> Figure:
+    """A panel a title, a line a series with its interval, dashed levels to compare with."""
+    with styled():
+        figure = Figure(figsize=(max(6.4, 0.6 + 3.9 * len(panels)), 4.1))
+        figure.set_layout_engine("constrained")
+        places: Any = figure.subplots(1, len(panels), squeeze=False)[0]
+        for axes, (title, series) in zip(places, panels.items()):
+            for i, (name, points) in enumerate(series.items()):
+                x, y = ([p[k] for p in points] for k in (0, 1))
+                colour = PALETTE[i % len(PALETTE)]
+                axes.plot(x, y, color=colour, marker="o", ms=4, lw=1.6, label=name, zorder=3)
+                whole = [p for p in points if p[2] is not None and p[3] is not None]
+                axes.fill_between(
+                    [p[0] for p in whole], [p[2] for p in whole], [p[3] for p in whole],
+                    color=colour, alpha=0.15, lw=0,
+                )  # fmt: skip
+            for i, (name, level) in enumerate((levels or {}).get(title, {}).items()):
+                axes.axhline(
+                    level, color=QUIET, lw=1.1, ls=("--", ":", "-.")[i % 3], label=name, zorder=2
+                )
+            axes.set(title=title, xlabel=xlabel, ylabel=ylabels.get(title, ""))
+            if log:
+                axes.set_xscale("log")
+                ticks = sorted({p[0] for points in series.values() for p in points if p[0] > 0})
+                shown = ticks if len(ticks) < 9 else ticks[::2]
+                axes.set_xticks(shown, [f"{t:,.0f}" for t in shown], rotation=45)
+                axes.minorticks_off()
+            axes.grid(color=GRID, lw=0.6)
+            axes.set_axisbelow(True)
+        handles, labels = places[0].get_legend_handles_labels()
+        figure.legend(
+            handles, labels, loc="outside lower center", ncols=min(3, len(labels)),
+            frameon=False, fontsize=9,
+        )  # fmt: skip
+    return figure
+
+
+def matrix(
+    values: np.ndarray, rows: Sequence[str], columns: Sequence[str], *, title: str,
+    xlabel: str, ylabel: str,
+) -> Figure:  # fmt: skip
+    """Numbers in cells, coloured by size; NaN stays empty."""
+    with styled():
+        figure = Figure(figsize=(2.8 + 0.85 * len(columns), 1.9 + 0.5 * len(rows)))
+        figure.set_layout_engine("constrained")
+        axes = figure.subplots()
+        axes.imshow(values, cmap="Blues", aspect="auto")
+        axes.set_xticks(range(len(columns)), columns, rotation=35, ha="right")
+        axes.set_yticks(range(len(rows)), rows)
+        middle = (np.nanmin(values) + np.nanmax(values)) / 2 if np.isfinite(values).any() else 0
+        for (i, j), value in np.ndenumerate(values):
+            if np.isfinite(value):
+                colour = "white" if value > middle else INK
+                axes.text(j, i, f"{value:.2f}", ha="center", va="center", color=colour)
+        axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+    return figure
+
+
+def histograms(panels: Mapping[str, Mapping[str, np.ndarray]], *, xlabel: str) -> Figure:
+    """A panel a title: shares of the confidences of each series in 20 bins."""
+    with styled():
+        figure = Figure(figsize=(0.5 + 3.4 * len(panels), 3.1))
+        figure.set_layout_engine("constrained")
+        places: Any = figure.subplots(1, len(panels), squeeze=False)[0]
+        edges = np.linspace(0, 1, 21)
+        for axes, (title, series) in zip(places, panels.items()):
+            for i, (name, values) in enumerate(series.items()):
+                known = values[~np.isnan(values)]
+                share = np.histogram(known, edges)[0] / max(known.size, 1)
+                axes.stairs(
+                    share, edges, fill=True, alpha=0.45, color=PALETTE[i % len(PALETTE)],
+                    label=name,
+                )  # fmt: skip
+            axes.set(title=title, xlabel=xlabel, ylabel="Share of the answers", xlim=(0, 1))
+            axes.grid(color=GRID, lw=0.6)
+            axes.set_axisbelow(True)
+        handles, labels = places[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+    return figure

@@ -1,0 +1,104 @@
+"""Every estimator's quality and cost, on the answers of the main table."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from calibrant.errors import CalibrantError
+from calibrant.estimators.estimator import Estimator, silent
+from calibrant.experiments import arms
+from calibrant.experiments.bench import Bench
+from calibrant.experiments.experiment import Experiment, Findings, Row
+from calibrant.experiments.fitting import EPOCH
+from calibrant.experiments.main_table import SHORT, subsets
+from calibrant.models.local import LocalModel
+from calibrant.records import Format, content_hash
+from calibrant.runs import write_json
+
+N_TIMED, QUICK = 300, 30
+NAMES = ("auroc", "brier_score", "ece")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimators(Experiment):
+    """Platt-scaled quality on development and unseen subjects apart, and seconds per 1,000."""
+
+    name: ClassVar = "estimators"
+    place: ClassVar = 2
+    title: ClassVar = "Every estimator: quality and cost"
+    counterpart: ClassVar = "none: a guide to choosing"
+    question: ClassVar = "What does each estimator give, and what does it cost?"
+    claims: ClassVar = ()
+
+    def run(self, bench: Bench) -> Findings:
+        """From the main table's scores; costs are measured here, one at a time."""
+        tables: dict[str, list[Row]] = {}
+        not_run: list[str] = []
+        kinds: tuple[Format, ...] = ("open", "choice")
+        for kind in kinds:
+            chosen, missing = arms.every(bench, kind)
+            not_run += [told for told in missing if told not in not_run]
+            shown = [s for s in subsets(bench, kind) if s != "seen"] or ["seen"]
+            # The subsets of the main table, so that its scores are found.
+            done = arms.scored(bench, chosen, kind, subsets(bench, kind))
+            made = arms.panels(bench, done)
+            for model in bench.models:
+                name = model.name.name
+                rows = []
+                for arm in chosen:
+                    row: Row = {"arm": arm}
+                    for subset in shown:
+                        row |= _quality(made[subset, "platt"], arm, name, subset)
+                    rows.append(row | cost(bench, chosen[arm].estimator, model, kind))
+                tables[f"{name}_{SHORT[kind].replace(' ', '_')}"] = rows
+        return Findings(
+            tables=tables,
+            notes=[
+                "Quality is Platt-scaled, the mean over seeds, with 95 % intervals. Seconds are for"
+                f" 1,000 answers, measured on {QUICK if bench.quick else N_TIMED} with nothing"
+                " cached and nothing else running: states, samples and replies are computed anew."
+            ],
+            not_run=not_run,
+        )
+
+
+def _quality(panel: Any, arm: str, model: str, subset: str) -> Row:
+    row: Row = {}
+    for name in NAMES:
+        cell = panel.value(arm, name, [model]) or {"value": None, "low": None, "high": None}
+        title = f"{subset} {name.removesuffix('_score')}"
+        row |= {title: cell["value"], f"{title} low": cell["low"], f"{title} high": cell["high"]}
+        row[f"{subset} n"] = cell.get("n")
+    return row
+
+
+def cost(bench: Bench, estimator: Estimator, model: LocalModel, kind: Format) -> Row:
+    """Seconds to fit on and to score 1,000 answers, measured once for these weights."""
+    splits = bench.splits(model, bench.used_seeds[0], kind)
+    n = QUICK if bench.quick else N_TIMED
+    key = content_hash(
+        EPOCH, model.name.revision, estimator.name, estimator.settings(), kind, n, "cost"
+    )
+    place = bench.out / "cache" / "costs" / f"{key}.json"
+    if not place.exists():
+        alone = copy.copy(model)
+        alone.cache = None
+        train, test = splits["train"][:n], splits["calibration"][:n]
+        found: Row = {"fit": None, "score": None}
+        try:
+            start = time.monotonic()
+            fitted = estimator.fit(train, splits["validation"][: n // 4], alone, 0, say=silent)
+            middle = time.monotonic()
+            fitted.score(test, alone, silent)
+            end = time.monotonic()
+            found["fit"] = 1000 * (middle - start) / len(train)
+            found["score"] = 1000 * (end - middle) / len(test)
+        except CalibrantError as error:
+            found["why"] = str(error)
+        write_json(place, found)
+    told = json.loads(place.read_text("utf-8"))
+    return {"seconds to fit": told["fit"], "seconds to score": told["score"]}

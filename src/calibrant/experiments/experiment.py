@@ -1,0 +1,140 @@
+"""What an experiment is: a question, claims declared before it runs, and what was found.
+
+A claim is about one paired difference. It is *shown* when the difference lies on the side that the
+claim wishes for and its p-value is below `LEVEL`, *reversed* when it lies on the other side so,
+else *undecided*. An experiment **holds** when all its claims are shown, **holds in part** when some
+are, and **does not hold** when none is. On the summary page p-values are adjusted (Holm) over the
+claims of all experiments.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from matplotlib.figure import Figure
+from scipy import stats
+
+if TYPE_CHECKING:
+    from calibrant.experiments.bench import Bench
+
+Row = dict[str, Any]
+LEVEL = 0.05
+HOLDS, IN_PART, NOT = "holds", "holds in part", "does not hold"
+UNTESTABLE, NOT_RUN = "cannot be tested here", "not run"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """A paired difference: one arm minus another, of a metric."""
+
+    value: float
+    """On the answers themselves, the mean over models and seeds."""
+    low: float | None
+    """Lower end of the 95 % interval."""
+    high: float | None
+    """Upper end."""
+    se: float
+    """Standard deviation of the replicates."""
+    df: int
+    """What was resampled, less one."""
+    n: int
+    """Questions."""
+    about: str = ""
+    """Models, seeds, subset: what it is a difference over."""
+
+    def p(self, wish: int = 1, margin: float = 0.0) -> float:
+        """Two-sided p-value of `wish * difference == -margin`: Student's t with `df`."""
+        shift = wish * self.value + margin
+        if not np.isfinite(self.se) or self.se <= 0:
+            return 1.0
+        return float(2 * stats.t.sf(abs(shift) / self.se, max(self.df, 1)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What an experiment says beforehand."""
+
+    name: str
+    """One word."""
+    text: str
+    """As a sentence, with the metric, the subset and the answers that it is about."""
+    wish: int = 1
+    """Sign of the difference that the claim wishes for."""
+    margin: float = 0.0
+    """Above 0: the difference may fall short of 0 by less than this ("no worse than")."""
+
+    def ruling(self, found: Difference, p: float) -> str:
+        """shown, reversed or undecided, by a p-value that may be adjusted."""
+        if p >= LEVEL:
+            return "undecided"
+        return "shown" if self.wish * found.value + self.margin > 0 else "reversed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What came out."""
+
+    differences: Mapping[str, Difference] = field(default_factory=dict)
+    """Name of a claim -> its difference; claims that could not be computed are absent."""
+    tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+    """Name -> rows; each becomes a CSV file and a Markdown table."""
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+    """Name -> figure; each becomes an SVG and a PNG file."""
+    notes: Sequence[str] = ()
+    """Sentences beside the tables."""
+    not_run: Sequence[str] = ()
+    """What was left out, what is missing, and what would supply it."""
+    untestable: str = ""
+    """Why the claims cannot be tested here at all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment(ABC):
+    """One table or figure of the paper."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    counterpart: ClassVar[str]
+    """Which table or figure of Kapoor et al. (2024)."""
+    question: ClassVar[str]
+    """What it asks, in a sentence."""
+    claims: ClassVar[tuple[Claim, ...]]
+    """Declared before anything runs."""
+    paper: ClassVar[tuple[Row, ...]] = ()
+    """The paper's numbers, per cent, as its text and tables give them."""
+    place: ClassVar[int] = 50
+    """Where it stands on the summary page, and when it is done if all are."""
+    may_be_untestable: ClassVar[bool] = False
+    """Whether the models or the data at hand may be unable to test it at all."""
+
+    @abstractmethod
+    def run(self, bench: Bench) -> Findings:
+        """Do it; what is not there is told in `not_run`, and everything else is done."""
+
+
+def ruled(
+    claims: Sequence[Claim], found: Mapping[str, Difference], p: Mapping[str, float]
+) -> dict[str, str]:
+    """Claim -> shown, reversed, undecided or not run."""
+    return {
+        c.name: c.ruling(found[c.name], p[c.name]) if c.name in found else NOT_RUN for c in claims
+    }
+
+
+def verdict(rulings: Sequence[str], untestable: str = "") -> str:
+    """One of the five, by the rulings of all claims, or that there is no claim."""
+    if untestable:
+        return UNTESTABLE
+    if not rulings:
+        return "makes no claim"
+    done = [ruling for ruling in rulings if ruling != NOT_RUN]
+    if not done:
+        return NOT_RUN
+    shown = done.count("shown")
+    if shown == len(rulings):
+        return HOLDS
+    return IN_PART if shown else NOT

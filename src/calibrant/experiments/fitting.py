@@ -1,0 +1,143 @@
+"""Estimators fitted once: each in a folder that is named by everything it depends on.
+
+A folder holds the fitted estimator and the scores that it has given; asked again, only answers
+that have none yet are scored.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calibrant.errors import InvalidData
+from calibrant.estimators.estimator import Estimator, Scores, silent
+from calibrant.estimators.forms import described, restored
+from calibrant.models.model import Model
+from calibrant.records import Answered, Graded, content_hash
+from calibrant.runs import read_parquet, write_json, write_parquet
+
+Found = Mapping[str, tuple[float, str]]
+"""Answer id -> score (NaN where missing) and why it is missing."""
+EPOCH = 1
+"""Raised when what an estimator computes changes without its settings changing."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """An estimator on some graded answers."""
+
+    estimator: Estimator
+    train: Sequence[Graded]
+    validation: Sequence[Graded]
+    model: Model
+    """Which it reads."""
+    seed: int = 0
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of settings and model and, if it learns, of answers, verdicts and seed."""
+        answers = [
+            [[i.answer.id, str(i.grade.verdict)] for i in items]
+            for items in (self.train, self.validation)
+        ]
+        if not self.estimator.learns:
+            answers = []
+        how = [self.estimator.name, self.estimator.settings(), asdict(self.model.name)]
+        return content_hash(EPOCH, how, answers, self.seed if self.estimator.learns else 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """Scores of some answers, and what a fit took."""
+
+    scores: Scores
+    """In the order of the answers."""
+    told: Mapping[str, Any]
+    """seconds_fit, n_train, history where there is one."""
+
+    @property
+    def values(self) -> np.ndarray:
+        """(N,), NaN where missing."""
+        return self.scores.values
+
+
+def item_key(item: Answered) -> str:
+    """What a score belongs to: the question as it is asked and the answer."""
+    return content_hash(item.question.id, item.answer.id)
+
+
+def kept(folder: Path) -> dict[str, tuple[float, str]]:
+    """Scores that lie in a fit's folder."""
+    found: dict[str, tuple[float, str]] = {}
+    for path in sorted((folder / "scores").glob("*.parquet")):
+        for row in read_parquet(path):
+            value = np.nan if row["score"] is None else row["score"]
+            found[row["item"]] = (value, row["reason"])
+    return found
+
+
+def pending(folder: Path, items: Sequence[Answered]) -> list[Answered]:
+    """Those without a score yet, each once."""
+    if "error" in told_of(folder):
+        return []
+    have = kept(folder)
+    return list({key: i for i in items if (key := item_key(i)) not in have}.values())
+
+
+def told_of(folder: Path) -> dict[str, Any]:
+    """What a fit's folder tells; empty before the fit."""
+    place = folder / "fitted.json"
+    found: dict[str, Any] = json.loads(place.read_text("utf-8")) if place.exists() else {}
+    return found
+
+
+def fit_and_score(folder: Path, fit: Fit, items: Sequence[Answered]) -> None:
+    """Fit, unless that is done, and score; everything goes to the folder.
+
+    An estimator that cannot be fitted on these answers leaves the reason there.
+    """
+    if told := told_of(folder):
+        fitted = restored(told, folder)
+    else:
+        start = time.monotonic()
+        try:
+            fitted = fit.estimator.fit(
+                fit.train, fit.validation, fit.model, fit.seed,
+                folder=folder / "checkpoints", say=silent,
+            )  # fmt: skip
+        except InvalidData as error:
+            write_json(folder / "fitted.json", {"error": str(error)})
+            return
+        seconds = time.monotonic() - start
+        told = described(fitted, folder)
+        told |= {"seconds_fit": round(seconds, 3), "n_train": len(fit.train)}
+        write_json(folder / "fitted.json", told)
+    if not items:
+        return
+    scores = fitted.score(items, fit.model, silent)
+    rows = [
+        {
+            "item": item_key(item),
+            "score": None if np.isnan(value) else float(value),
+            "reason": scores.reasons.get(i, ""),
+        }
+        for i, (item, value) in enumerate(zip(items, scores.values))
+    ]
+    write_parquet(folder / "scores" / f"{content_hash([r['item'] for r in rows])}.parquet", rows)
+
+
+def read_scores(folder: Path, items: Sequence[Answered]) -> Scored:
+    """Scores of items, in their order; all are missing where the fit failed."""
+    told, have = told_of(folder), kept(folder)
+    failed = (np.nan, told.get("error", ""))
+    found = [failed if "error" in told else have[item_key(item)] for item in items]
+    values = np.array([value for value, _ in found], dtype=np.float64)
+    reasons = {i: reason for i, (value, reason) in enumerate(found) if np.isnan(value)}
+    return Scored(scores=Scores(values=values, reasons=reasons), told=told)

@@ -1,0 +1,148 @@
+"""Figures 1 to 3 of the paper: every estimator, open-ended and multiple choice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from matplotlib.figure import Figure
+
+from calibrant.experiments import arms
+from calibrant.experiments.bench import Bench
+from calibrant.experiments.compare import Panel
+from calibrant.experiments.drawing import Bar, bars
+from calibrant.experiments.experiment import Claim, Difference, Experiment, Findings, Row
+from calibrant.records import Format
+
+CALIBRATORS = ("none", "temperature", "platt", "isotonic")
+TUNED, STATES = "lora_prompt", "stacked states"
+"""What the paper tunes, and what replaces it here: chosen on development subjects (docs/LOG.md)."""
+SHORT = {"open": "open-ended", "choice": "multiple choice"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MainTable(Experiment):
+    """Every estimator, raw and calibrated, on both formats."""
+
+    name: ClassVar = "main_table"
+    place: ClassVar = 1
+    title: ClassVar = "All estimators"
+    counterpart: ClassVar = "Figures 1 to 3"
+    question: ClassVar = "Is a tuned confidence better than what can be had from a black box?"
+    claims: ClassVar = (
+        *(
+            Claim(
+                name=f"{short}_{metric}",
+                text=f"{lead} is better than every black-box baseline ({words}, open-ended,"
+                " Platt-scaled): the least clear difference",
+                wish=wish,
+            )
+            for short, lead in (("tuned", TUNED), ("states", STATES))
+            for metric, words, wish in (("auroc", "AUROC", 1), ("brier_score", "Brier", -1))
+        ),
+        Claim(
+            name="over_probe",
+            text=f"{TUNED} ranks better than the probe at the query (AUROC, open-ended)",
+        ),
+    )
+    paper: ClassVar[tuple[Row, ...]] = (
+        {"open-ended": "zero-shot", "ECE raw": 29.0, "ECE after T": 21.6, "AUROC": 56.8},
+        {"open-ended": "sampling, counting", "ECE raw": 14.9, "AUROC": 53.3},
+        {"open-ended": "sampling, likelihood", "ECE raw": 16.0, "AUROC": 53.3},
+        {"open-ended": "probe with query", "ECE raw": 19.3, "ECE after T": 10.0, "AUROC": 64.9},
+        {"open-ended": "LoRA head", "ECE raw": 27.6, "ECE after T": 14.2, "AUROC": 61.9},
+        {"open-ended": "LoRA + Prompt", "ECE raw": 10.8, "ECE after T": 10.1, "AUROC": 71.6},
+        {"open-ended": "sentence embedding", "ECE raw": 16.0, "ECE after T": 15.4, "AUROC": 54.0},
+    )
+
+    def run(self, bench: Bench) -> Findings:
+        """Both formats; claims are about the open-ended one."""
+        tables: dict[str, list[Row]] = {}
+        figures: dict[str, Figure] = {}
+        not_run: list[str] = []
+        notes: list[str] = []
+        differences = {}
+        kinds: tuple[Format, ...] = ("open", "choice")
+        for kind in kinds:
+            chosen, missing = arms.every(bench, kind)
+            not_run += [told for told in missing if told not in not_run]
+            done = arms.scored(bench, chosen, kind, subsets(bench, kind))
+            found = arms.panels(bench, done, CALIBRATORS)
+            notes += [f"{SHORT[kind].capitalize()}, {told}." for told in arms.missing(done)]
+            tables[kind] = [
+                {"subset": subset, "calibrator": calibrator, **row}
+                for (subset, calibrator), panel in found.items()
+                for row in arms.rows(panel)
+            ]
+            panel = found.get((bench.subset, "platt")) or found["seen", "platt"]
+            tables[f"{kind}_by_model"] = by_model(panel)
+            figures[kind] = drawn(found, panel, bench.subset)
+            baselines = [a for a in panel.arms if chosen[a].estimator.name in arms.BLACK_BOX]
+            leads = [lead for lead in (TUNED, STATES) if lead in panel.arms]
+            tables[f"{kind}_differences"] = arms.against(
+                panel, leads, [a for a in panel.arms if a not in leads],
+                ("auroc", "auroc_subject_mean", "brier_score", "log_loss"),
+            )  # fmt: skip
+            if kind == "open":
+                differences = _claimed(panel, baselines, notes)
+        notes.append(
+            f"Means over models and seeds; the dear estimators ({', '.join(arms.DEAR)}) judge the"
+            f" first {arms.n_dear(bench)} answers of each set, and are compared on these."
+        )
+        return Findings(
+            differences=differences, tables=tables, figures=figures, notes=notes, not_run=not_run
+        )
+
+
+def subsets(bench: Bench, kind: Format) -> list[str]:
+    """Those that there are; a quick run does not open the unseen subjects."""
+    splits = bench.splits(bench.models[0], bench.used_seeds[0], kind)
+    wanted = ("seen", "development", *(() if bench.quick else ("unseen",)))
+    return [subset for subset in wanted if splits[subset]]
+
+
+def by_model(panel: Panel) -> list[Row]:
+    """AUROC and ECE of each arm on each model, the mean over seeds."""
+    models = sorted({cell.model for cell in panel.cells})
+    return [
+        {"model": model, **row}
+        for model in models
+        for row in arms.rows(panel, ("accuracy", "auroc", "ece", "brier_score"), [model])
+    ]
+
+
+def _claimed(panel: Panel, baselines: list[str], notes: list[str]) -> dict[str, Difference]:
+    differences = {}
+    for short, lead in (("tuned", TUNED), ("states", STATES)):
+        for metric, wish in (("auroc", 1), ("brier_score", -1)):
+            found, rival = arms.worst(panel, lead, baselines, metric, wish)
+            if found is not None:
+                differences[f"{short}_{metric}"] = found
+                notes.append(f"{lead} is least clear in {metric} of `{rival}`.")
+    if (found := panel.difference(TUNED, "probe mlp query", "auroc")) is not None:
+        differences["over_probe"] = found
+    return differences
+
+
+def drawn(found: Mapping[tuple[str, str], Panel], panel: Panel, subset: str) -> Figure:
+    """ECE after temperature and AUROC, as in Figures 2 and 3; whiskers are the intervals."""
+    subset = subset if (subset, "platt") in found else "seen"
+    shown: dict[str, list[Bar]] = {}
+    order = sorted(panel.arms, key=lambda a: -((panel.value(a, "auroc") or {"value": 0})["value"]))
+    for title, calibrator, metric in (
+        ("ECE after temperature", "temperature", "ece"),
+        ("ECE after Platt", "platt", "ece"),
+        ("AUROC", "platt", "auroc"),
+    ):
+        shown[title] = []
+        for arm in order:
+            cell = found[subset, calibrator].value(arm, metric)
+            told = cell or {"value": float("nan"), "low": None, "high": None}
+            shown[title].append(
+                Bar(
+                    label=arm, value=told["value"], low=told["low"], high=told["high"],
+                    lead=arm in (TUNED, STATES),
+                )
+            )  # fmt: skip
+    return bars(shown)

@@ -1,0 +1,215 @@
+"""docs/results: a page an experiment, and one that holds the verdicts side by side."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from calibrant.experiments.experiment import (
+    HOLDS,
+    IN_PART,
+    NOT,
+    NOT_RUN,
+    UNTESTABLE,
+    Claim,
+    Difference,
+    verdict,
+)
+from calibrant.experiments.results import markdown, names
+from calibrant.runs import write_whole
+from calibrant.study.permutation import holm
+
+SENTENCES = {
+    HOLDS: "**Holds** at our scale: everything that was claimed is shown.",
+    IN_PART: "**Holds in part** at our scale.",
+    NOT: "**Does not hold** at our scale: nothing that was claimed is shown.",
+    UNTESTABLE: "**Cannot be tested here**:",
+    NOT_RUN: "**Not run**: what it needs is not here (below).",
+}
+WHY = {
+    "shown": "Shown:",
+    "reversed": "The reverse is shown of:",
+    "undecided": "Not decided by these answers:",
+    NOT_RUN: "Not run:",
+}
+MOST_ROWS = 60
+"""Longer tables stand in their CSV file only."""
+
+
+def write(found: Sequence[Mapping[str, Any]], results: Path, pages: Path) -> None:
+    """One page each, and the summary; figures are copied beside them."""
+    adjusted = over_all(found)
+    for one in found:
+        for title in one["figures"]:
+            for suffix in ("svg", "png"):
+                (pages / "images").mkdir(parents=True, exist_ok=True)
+                target = pages / "images" / f"{one['name']}-{title}.{suffix}"
+                shutil.copyfile(results / one["name"] / f"{title}.{suffix}", target)
+        text = _page(one, adjusted[one["name"]])
+        write_whole(pages / f"{one['name']}.md", text.encode())
+    write_whole(pages / "README.md", _summary(found, adjusted).encode())
+
+
+def over_all(found: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Experiment -> its p-values, rulings and verdict after Holm's correction over all claims."""
+    keys = [(one["name"], n) for one in found for n, d in one["differences"].items() if n != ""]
+    keys = [(e, n) for e, n in keys if _difference(found, e, n)["p"] is not None]
+    p = dict(zip(keys, holm([_difference(found, *key)["p"] for key in keys]))) if keys else {}
+    made: dict[str, dict[str, Any]] = {}
+    for one in found:
+        rulings = {}
+        for told in one["claims"]:
+            claim, key = Claim(**told), (one["name"], told["name"])
+            if key in p:
+                given = {k: v for k, v in one["differences"][claim.name].items() if k != "p"}
+                given["se"] = float("nan") if given["se"] is None else given["se"]
+                rulings[claim.name] = claim.ruling(Difference(**given), p[key])
+            else:
+                rulings[claim.name] = NOT_RUN
+        made[one["name"]] = {
+            "p": {name: p[e, name] for e, name in p if e == one["name"]},
+            "rulings": rulings,
+            "verdict": verdict(list(rulings.values()), one["untestable"]),
+        }
+    return made
+
+
+def _difference(
+    found: Sequence[Mapping[str, Any]], experiment: str, name: str
+) -> Mapping[str, Any]:
+    told: Mapping[str, Any] = next(one for one in found if one["name"] == experiment)
+    inner: Mapping[str, Any] = told["differences"][name]
+    return inner
+
+
+def _claims(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
+    rows = []
+    for claim in one["claims"]:
+        found = one["differences"].get(claim["name"])
+        row: dict[str, Any] = {"claim": claim["text"] + _margin(claim)}
+        if found:
+            row |= {
+                "difference": found["value"],
+                "difference low": found["low"],
+                "difference high": found["high"],
+                "n": found["n"],
+                "p": _p(found["p"]),
+                "p (Holm)": _p(adjusted["p"].get(claim["name"])),
+            }
+        row["it is"] = adjusted["rulings"][claim["name"]]
+        rows.append(row)
+    return markdown(rows)
+
+
+def _why(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
+    """Which claims are shown, and which are not."""
+    told = ""
+    for ruling, words in WHY.items():
+        if texts := [c["text"] for c in one["claims"] if adjusted["rulings"][c["name"]] == ruling]:
+            told += f" {words} {'; '.join(texts)}."
+    return told
+
+
+def _margin(claim: Mapping[str, Any]) -> str:
+    return f" (margin {claim['margin']:g})" if claim["margin"] else ""
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _page(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
+    bench, made = one["bench"], one["made_on"]
+    sentence = SENTENCES[adjusted["verdict"]] if one["claims"] else "It makes no claim."
+    if adjusted["verdict"] == UNTESTABLE:
+        sentence += f" {one['untestable']}"
+    elif adjusted["verdict"] != NOT_RUN:
+        sentence += _why(one, adjusted)
+    lines = [
+        f"# {one['title']}",
+        "",
+        f"Counterpart: {one['counterpart']}. {one['question']}",
+        "",
+        sentence,
+        "",
+        ""
+        if not one["claims"]
+        else "Declared before the run; differences are paired, with 95 % intervals; the last p is"
+        " adjusted over the claims of all experiments that stand on the [summary](README.md).",
+        "",
+        _claims(one, adjusted) if one["claims"] else "",
+    ]
+    for title in one["figures"]:
+        lines += [f"![{title.replace('_', ' ')}](images/{one['name']}-{title}.svg)", ""]
+    lines += [f"{note}\n" for note in one["notes"]]
+    for title, rows in one["tables"].items():
+        lines += [f"## {title.replace('_', ' ').capitalize()}", ""]
+        if len(rows) > MOST_ROWS:
+            lines += [f"The first {MOST_ROWS} of {len(rows)} rows.", ""]
+        lines += [markdown(rows[:MOST_ROWS])]
+    if one["paper"]:
+        lines += ["## The paper's numbers", "", "In per cent.", "", markdown(one["paper"])]
+    if one["not_run"]:
+        lines += ["## Not run", "", *(f"- {told}" for told in one["not_run"]), ""]
+    lines += [
+        "## How it was made",
+        "",
+        f"    {one['command']}",
+        "",
+        f"Commit {made['commit']}, {made['date']}; {made['cpu']}, cores: {made['n_cores']},"
+        f" {made['memory_gib']} GiB; {one['seconds']:,.0f} s (what other experiments had"
+        f" computed before is not computed again). Models: {', '.join(bench['models'])}."
+        f" Questions: {bench['questions']}; claims are told of the {bench['subset']} subjects."
+        f" Seeds {', '.join(map(str, bench['seeds']))}."
+        f" Open answers: {bench['sizes']['train']:,} to train, {bench['sizes']['validation']:,}"
+        f" to validate, {bench['sizes']['calibration']:,} to calibrate, at most"
+        f" {bench['sizes']['test']:,} to test of each subset; half as many choices.",
+        "",
+    ]
+    if bench["quick"]:
+        lines += ["This is a quick run: too small to conclude anything from.", ""]
+    return "\n".join(lines)
+
+
+def _summary(found: Sequence[Mapping[str, Any]], adjusted: Mapping[str, Mapping[str, Any]]) -> str:
+    rows = []
+    for one in found:
+        mine = adjusted[one["name"]]
+        shown = list(mine["rulings"].values()).count("shown")
+        rows.append(
+            {
+                "experiment": f"[{one['name']}]({one['name']}.md)",
+                "of the paper": one["counterpart"],
+                "verdict": mine["verdict"],
+                "claims shown": f"{shown} of {len(one['claims'])}" if one["claims"] else "–",
+                "seconds": f"{one['seconds']:,.0f}",
+            }
+        )
+    there = {one["name"] for one in found}
+    missing = [name for name in names() if name not in there]
+    n = sum(len(mine["p"]) for mine in adjusted.values())
+    lines = [
+        "# Results",
+        "",
+        "Every table and figure of the paper on the models that come with the package. Claims and"
+        " the rule for the verdict are declared in each experiment's file; a claim is shown when"
+        f" its paired difference is clear of zero after Holm's correction over all {n} claims.",
+        "",
+        markdown(rows),
+    ]
+    if missing:
+        lines += [f"Not run: {', '.join(missing)}.", ""]
+    if found:
+        lines += [f"    {found[0]['command']}", "", f"Commit {found[0]['made_on']['commit']}.", ""]
+    return "\n".join(lines)
+
+
+def read(results: Path) -> list[dict[str, Any]]:
+    """All findings in a folder, in the order of their experiments."""
+    paths = [results / name / "findings.json" for name in names()]
+    return [json.loads(path.read_text("utf-8")) for path in paths if path.exists()]

@@ -1,0 +1,114 @@
+"""Probe, LoRA, LoRA + Prompt; where the adapter acts; rank, targets, layers: quality and cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from calibrant.estimators.lora_head import LoraHead
+from calibrant.estimators.lora_prompt import LoraPrompt
+from calibrant.estimators.probe import Probe
+from calibrant.experiments import arms
+from calibrant.experiments.bench import Bench
+from calibrant.experiments.compare import Panel
+from calibrant.experiments.drawing import bars
+from calibrant.experiments.experiment import Claim, Experiment, Findings, Row
+
+PAPER = {
+    "probe": Probe(place="last"),
+    "probe with query": Probe(),
+    "LoRA head": LoraHead(),
+    "LoRA + Prompt": LoraPrompt(),
+    "LoRA + Prompt from the query on": LoraPrompt(activation="query"),
+}
+LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+FURTHER = {
+    "probe with query, middle layer": Probe(layers=(2,)),
+    "probe, pooled": Probe(place="pooled"),
+    "LoRA head with query": LoraHead(with_query=True),
+    "LoRA + Prompt, rank 2": LoraPrompt(rank=2, alpha=8),
+    "LoRA + Prompt, rank 32": LoraPrompt(rank=32, alpha=128),
+    "LoRA + Prompt, all linear": LoraPrompt(targets=LINEAR),
+    "LoRA + Prompt from the query on, all linear, rank 16": LoraPrompt(
+        activation="query", targets=LINEAR, rank=16, alpha=64
+    ),
+}
+NAMES = ("auroc", "auroc_subject_mean", "ece", "brier_score", "log_loss")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameterisation(Experiment):
+    """What is tuned, and what that costs."""
+
+    name: ClassVar = "parameterisation"
+    place: ClassVar = 9
+    title: ClassVar = "What is tuned"
+    counterpart: ClassVar = "Figure 3, left, and section 5"
+    question: ClassVar = "Does LoRA with a language prompt beat a head on frozen or tuned states?"
+    claims: ClassVar = (
+        Claim(
+            name="over_head",
+            text="LoRA + Prompt ranks better than LoRA with a head (AUROC, open-ended)",
+        ),
+        Claim(
+            name="over_probe",
+            text="LoRA + Prompt ranks better than the probe with the query (AUROC, open-ended)",
+        ),
+        Claim(
+            name="query_in_probe",
+            text="the probe ranks better with the query appended than without (AUROC, open-ended)",
+        ),
+    )
+    paper: ClassVar[tuple[Row, ...]] = (
+        {"open-ended": "probe", "AUROC": "about 60"},
+        {"open-ended": "probe with query", "ECE after T": "10.0", "AUROC": "64.9"},
+        {"open-ended": "LoRA head", "ECE after T": "14.2", "AUROC": "61.9"},
+        {"open-ended": "LoRA + Prompt", "ECE after T": "10.1", "AUROC": "71.6"},
+    )
+
+    def run(self, bench: Bench) -> Findings:
+        """The paper's forms on every seed; what is chosen from, on development subjects."""
+        done = arms.scored(bench, {name: arms.Arm(form) for name, form in PAPER.items()})
+        (panel,) = arms.panels(bench, done).values()
+        pairs = {
+            "over_head": ("LoRA + Prompt", "LoRA head", "auroc"),
+            "over_probe": ("LoRA + Prompt", "probe with query", "auroc"),
+            "query_in_probe": ("probe with query", "probe", "auroc"),
+        }
+        tables = {"forms": _costed(panel, done)}
+        not_run = ["rank, targets and layers: not in a quick run"] if bench.quick else []
+        if not bench.quick:
+            first = bench if bench.full else replace(bench, seeds=bench.used_seeds[:1])
+            every = {name: arms.Arm(form) for name, form in {**PAPER, **FURTHER}.items()}
+            there = bench.splits(bench.models[0], bench.used_seeds[0])
+            subset = "development" if there["development"] else "seen"
+            further = arms.scored(first, every, subsets=(subset,))
+            (of_choice,) = arms.panels(first, further).values()
+            tables[f"choices_on_{subset}_subjects"] = _costed(of_choice, further)
+        leads = ("LoRA + Prompt",)
+        titles = {"AUROC": "auroc", "ECE after Platt": "ece", "Brier": "brier_score"}
+        shown = {title: arms.drawn(panel, metric, leads) for title, metric in titles.items()}
+        return Findings(
+            differences=arms.claimed(panel, pairs),
+            tables=tables,
+            figures={"forms": bars(shown)},
+            notes=[
+                "Seconds are those of the fits as they ran, side by side, with states that were"
+                " read before; the page on estimators measures costs alone. Rank, targets and"
+                " layers are compared with one seed (--full: all), on subjects that choices are"
+                " made on."
+            ],
+            not_run=not_run,
+        )
+
+
+def _costed(panel: Panel, done: Sequence[arms.Done]) -> list[Row]:
+    table = arms.rows(panel, NAMES)
+    for row in table:
+        mine = [one.told for one in done if one.arm == row["arm"] and "seconds_fit" in one.told]
+        per = [1000 * told["seconds_fit"] / told["n_train"] for told in mine]
+        row["seconds to fit on 1,000"] = float(np.mean(per)) if per else None
+    return table

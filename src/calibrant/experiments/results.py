@@ -1,0 +1,210 @@
+"""Doing an experiment and keeping what it found: tables, figures, `findings.json`."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from calibrant import registry
+from calibrant.errors import (
+    DataUnavailable,
+    InvalidData,
+    MissingCapability,
+    MissingExtra,
+    ModelUnavailable,
+    NoSandbox,
+)
+from calibrant.experiments.bench import Bench
+from calibrant.experiments.experiment import Experiment, Findings, Row, ruled, verdict
+from calibrant.records import content_hash
+from calibrant.reporting.figures import save
+from calibrant.runs import provenance, write_json, write_whole
+from calibrant.study.permutation import holm
+
+HERE = Path(__file__).parent
+
+
+def names() -> list[str]:
+    """All experiments, in the order of their places."""
+    known = registry.variants("experiments")
+    return sorted(known, key=lambda name: (known[name].place, name))
+
+
+def done(name: str, bench: Bench, command: str) -> dict[str, Any]:
+    """What an experiment found, from its folder when nothing that it depends on has changed."""
+    import json
+
+    experiment: Experiment = registry.get("experiments", name)()
+    folder = bench.out / name
+    key = content_hash(name, bench.identity(), _code())
+    place = folder / "findings.json"
+    if place.exists():
+        found: dict[str, Any] = json.loads(place.read_text("utf-8"))
+        if found["key"] == key:
+            return found
+    bench.say(f"{name}: {experiment.question}")
+    start = time.monotonic()
+    try:
+        findings = experiment.run(bench)
+    except (DataUnavailable, MissingCapability, MissingExtra, ModelUnavailable, NoSandbox) as error:
+        findings = Findings(not_run=[str(error)])
+    if findings.untestable and not experiment.may_be_untestable:
+        raise InvalidData(f"{name} may not be called untestable: {findings.untestable}")
+    found = _told(experiment, findings, bench)
+    found |= {
+        "key": key,
+        "command": command,
+        "seconds": round(time.monotonic() - start, 1),
+        "made_on": made_on(),
+    }
+    for title, rows in findings.tables.items():
+        write_whole(folder / f"{title}.csv", comma_separated(rows).encode())
+        write_whole(folder / f"{title}.md", markdown(rows).encode())
+    for title, figure in findings.figures.items():
+        save(figure, folder, title, about=f"{experiment.title}: {title.replace('_', ' ')}")
+    write_json(place, found)
+    return found
+
+
+def _told(experiment: Experiment, findings: Findings, bench: Bench) -> dict[str, Any]:
+    """Everything that a page says, as JSON."""
+    p = {
+        claim.name: findings.differences[claim.name].p(claim.wish, claim.margin)
+        for claim in experiment.claims
+        if claim.name in findings.differences
+    }
+    adjusted = dict(zip(p, holm(list(p.values())))) if p else {}
+    rulings = ruled(experiment.claims, findings.differences, adjusted)
+    return {
+        "name": experiment.name,
+        "title": experiment.title,
+        "counterpart": experiment.counterpart,
+        "question": experiment.question,
+        "claims": [asdict(claim) for claim in experiment.claims],
+        "differences": {
+            name: {k: _plain(v) for k, v in asdict(found).items()} | {"p": p.get(name)}
+            for name, found in findings.differences.items()
+        },
+        "rulings": rulings,
+        "verdict": verdict(list(rulings.values()), findings.untestable),
+        "untestable": findings.untestable,
+        "tables": {
+            name: [{k: _plain(v) for k, v in row.items()} for row in rows]
+            for name, rows in findings.tables.items()
+        },
+        "figures": list(findings.figures),
+        "paper": [dict(row) for row in experiment.paper],
+        "notes": list(findings.notes),
+        "not_run": list(findings.not_run),
+        "bench": {
+            "models": [f"{m.name.name} ({m.name.revision[:12]})" for m in bench.models],
+            "questions": bench.questions,
+            "seeds": list(bench.used_seeds),
+            "subset": bench.subset,
+            "sizes": asdict(bench.sizes),
+            "quick": bench.quick,
+        },
+    }
+
+
+def _plain(value: Any) -> Any:
+    """A value that JSON has: NaN and infinities become null."""
+    if hasattr(value, "item"):
+        value = value.item()
+    is_odd = isinstance(value, float) and (value != value or abs(value) == float("inf"))
+    return None if is_odd else value
+
+
+def made_on() -> dict[str, Any]:
+    """Commit, versions and hardware, in general terms."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "commit": _commit(),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "cpu": _cpu(),
+        "n_cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "memory_gib": round(memory),
+        "versions": provenance(),
+    }
+
+
+def _cpu() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text("utf-8")
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = (line.partition(":")[2].strip() for line in text.splitlines() if "model name" in line)
+    return next(names, platform.machine())
+
+
+def _commit() -> str:
+    def git(*words: str) -> str:
+        found = subprocess.run(["git", "-C", str(HERE), *words], capture_output=True, text=True)
+        return found.stdout.strip() if found.returncode == 0 else ""
+
+    try:
+        changed = " with changes" if git("status", "--porcelain", "--", str(HERE.parent)) else ""
+        return f"{git('rev-parse', '--short=12', 'HEAD')}{changed}" or "not known"
+    except OSError:
+        return "not known"
+
+
+def _code() -> str:
+    """Hash of this folder's code: with other code, findings are made anew."""
+    parts = [path.read_bytes() for path in sorted(HERE.glob("*.py"))]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+
+
+# Tables ------------------------------------------------------------------------------------
+
+
+def columns_of(rows: Iterable[Row]) -> list[str]:
+    """All columns, in the order in which they come."""
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def comma_separated(rows: Sequence[Row]) -> str:
+    """CSV; an empty cell is not defined or was not measured."""
+    sink = io.StringIO()
+    writer = csv.DictWriter(sink, columns_of(rows), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: "" if _plain(v) is None else _plain(v) for name, v in row.items()})
+    return sink.getvalue()
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """A table: `NAME`, `NAME low` and `NAME high` share a cell."""
+    if not rows:
+        return "(no rows)\n"
+    names = [n for n in columns_of(rows) if not n.endswith((" low", " high"))]
+    numeric = {n for n in names if any(isinstance(_plain(r.get(n)), int | float) for r in rows)}
+    lines = [
+        "| " + " | ".join(names) + " |",
+        "|" + "|".join("---:" if name in numeric else "---" for name in names) + "|",
+    ]
+    for row in rows:
+        lines.append("| " + " | ".join(_cell(row, name) for name in names) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(row: Row, name: str) -> str:
+    value, low, high = (_plain(row.get(key)) for key in (name, f"{name} low", f"{name} high"))
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        ends = "" if low is None or high is None else f" [{low:.3f}, {high:.3f}]"
+        return f"{value:.3f}{ends}" if abs(value) < 1000 else f"{value:,.0f}"
+    return str(value).replace("|", "\\|")

@@ -1,0 +1,168 @@
+"""Figure 4, left, of the paper: subjects that nothing was learned from, by category."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from calibrant.errors import CalibrantError
+from calibrant.experiments import arms
+from calibrant.experiments.bench import Bench, Splits, forms
+from calibrant.experiments.compare import Panel, difference
+from calibrant.experiments.drawing import Bar, bars
+from calibrant.experiments.experiment import Claim, Difference, Experiment, Findings, Row
+from calibrant.records import Graded
+
+LEAD, STATES, BASE = "lora_prompt", "stacked states", "zero_shot"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubjectShift(Experiment):
+    """Confidence on new subjects, by category, and what the training questions resemble."""
+
+    name: ClassVar = "subject_shift"
+    place: ClassVar = 6
+    title: ClassVar = "New subjects"
+    counterpart: ClassVar = "Figure 4, left"
+    question: ClassVar = "Does what is learned on some subjects hold on others, in every category?"
+    claims: ClassVar = (
+        Claim(
+            name="every_category",
+            text="lora_prompt ranks better than the zero-shot query in every category (AUROC,"
+            " open-ended): the least clear category",
+        ),
+        Claim(
+            name="as_on_seen",
+            text="lora_prompt's AUROC on these subjects is no worse than on the seen ones"
+            " (open-ended; other questions, so not paired)",
+            margin=0.05,
+        ),
+        Claim(
+            name="states_as_on_seen",
+            text="the AUROC of stacked states is no worse on these subjects than on the seen ones",
+            margin=0.05,
+        ),
+    )
+    paper: ClassVar[tuple[Row, ...]] = (
+        {"category": "humanities", "ECE after T": 10.2, "AUROC": 71.3},
+        {"category": "other", "ECE after T": 10.0, "AUROC": 73.0},
+        {"category": "STEM", "ECE after T": 10.2, "AUROC": 69.4},
+        {"category": "social sciences", "ECE after T": 10.2, "AUROC": 73.9},
+    )
+
+    def run(self, bench: Bench) -> Findings:
+        """By category, and seen against new subjects."""
+        chosen = {LEAD: arms.Arm(forms(LEAD)[0]), BASE: arms.Arm(forms(BASE)[0])}
+        chosen[STATES] = arms.Arm(arms.states()[0])
+        splits = bench.splits(bench.models[0], bench.used_seeds[0])
+        new = bench.judged(splits)[0]
+        made = arms.panels(bench, arms.scored(bench, chosen, subsets=sorted({new, "seen"})))
+        whole = made[new, "platt"]
+        parts = by_category(bench, whole)
+        table = [
+            {"category": name, **row}
+            for name, panel in ((f"all of {new}", whole), ("all of seen", made["seen", "platt"]),
+                                *parts.items())
+            for row in arms.rows(panel, ("accuracy", "auroc", "auroc_subject_mean", "ece"))
+        ]  # fmt: skip
+        differences: dict[str, Difference] = {}
+        found = [d for p in parts.values() if (d := p.difference(LEAD, BASE, "auroc")) is not None]
+        if found:
+            differences["every_category"] = min(found, key=lambda d: d.value / max(d.se, 1e-12))
+        if new != "seen":
+            for name, arm in (("as_on_seen", LEAD), ("states_as_on_seen", STATES)):
+                if (gap := unpaired(whole, made["seen", "platt"], arm)) is not None:
+                    differences[name] = gap
+        composition, not_run = resembled(bench, splits)
+        tables = {"categories": table}
+        if composition:
+            tables["training_questions_resemble"] = composition
+        return Findings(
+            differences=differences,
+            tables=tables,
+            figures={"categories": drawn(parts)},
+            not_run=not_run,
+        )
+
+
+def by_category(bench: Bench, panel: Panel) -> dict[str, Panel]:
+    """A panel a category of the questions."""
+    made: dict[str, Panel] = {}
+    for cell in panel.cells:
+        for name in sorted({item.question.category or "none" for item in cell.items}):
+            mask = [(item.question.category or "none") == name for item in cell.items]
+            items = [item for item, is_in in zip(cell.items, mask) if is_in]
+            inner = made.setdefault(name, Panel(n_resamples=bench.n_resamples))
+            inner.add(cell.arm, cell.model, cell.seed, items, cell.confidence[mask])
+    return made
+
+
+def unpaired(one: Panel, other: Panel, arm: str, metric: str = "auroc") -> Difference | None:
+    """One panel's mean minus another's, on questions that have nothing in common."""
+    sides = []
+    for panel in (one, other):
+        found = [panel.measure(cell, metric) for cell in panel.of(arm)]
+        if not all(np.isfinite(value) for value, _ in found):
+            return None
+        sides.append((np.mean([v for v, _ in found]), np.mean([r for _, r in found], axis=0)))
+    # The draws are independent: another order of the second side's replicates says so.
+    (a, a_r), (b, b_r) = sides
+    subjects = {item.question.subject for item in one.of(arm)[0].items}
+    n = len(one.of(arm)[0].items)
+    return difference([float(a - b)], [a_r - b_r[::-1]], df=len(subjects) - 1, n=n)
+
+
+def resembled(bench: Bench, splits: Splits) -> tuple[list[Row], list[str]]:
+    """Which category each training question resembles, by a classifier on embeddings.
+
+    It learns the categories on the questions of subjects that nothing else is learned from.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    try:
+        from calibrant.estimators.text_embedding import TextEmbedding
+        from calibrant.models.encoder import encoder_called
+
+        encoder = encoder_called(TextEmbedding().encoder)
+    except CalibrantError as error:
+        return [], [f"what the training questions resemble: {error}"]
+    known = [i for name in ("development", "unseen") for i in splits[name]]
+    if bench.quick:
+        known = splits["development"]
+    if len({item.question.category for item in known}) < 2:
+        return [], ["what the training questions resemble: the new subjects have one category"]
+
+    def vectors(items: Sequence[Graded]) -> np.ndarray:
+        return encoder.embed([item.question.text for item in items])
+
+    head = LogisticRegression(max_iter=1000).fit(
+        vectors(known), [item.question.category for item in known]
+    )
+    said = head.predict(vectors(splits["train"]))
+    counts = Counter(zip((item.question.category for item in splits["train"]), said))
+    names = sorted({category for category, _ in counts} | {str(s) for _, s in counts})
+    return [
+        {"category": name, **{f"like {other}": counts[name, other] for other in names}}
+        for name in names
+    ], []
+
+
+def drawn(parts: dict[str, Panel]) -> Figure:
+    """AUROC and ECE of each arm in each category."""
+    shown: dict[str, list[Bar]] = {"AUROC": [], "ECE after Platt": []}
+    for name, panel in parts.items():
+        for arm in panel.arms:
+            for title, metric in (("AUROC", "auroc"), ("ECE after Platt", "ece")):
+                cell = panel.value(arm, metric) or {"value": np.nan, "low": None, "high": None}
+                shown[title].append(
+                    Bar(
+                        label=f"{name}: {arm}", value=cell["value"], low=cell["low"],
+                        high=cell["high"], lead=arm == LEAD,
+                    )
+                )  # fmt: skip
+    return bars(shown)

@@ -1,0 +1,193 @@
+"""Figure 6 of the paper: the analysis of a study, on simulated people whose reliance is known."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from calibrant.errors import MissingExtra
+from calibrant.experiments.bench import Bench
+from calibrant.experiments.drawing import Bar, bars
+from calibrant.experiments.experiment import Claim, Difference, Experiment, Findings, Row
+
+USING, DEAF = ("threshold_40", "threshold_50", "bayesian"), ("deaf",)
+ARMS = ("no_model", "prediction", "random", "tuned")
+USUAL, QUICK = (40, 96), (12, 24)
+"""Questions of a person, and people of each crowd."""
+ENOUGH = 0.8
+"""Share of the known thresholds that is to be found within five points."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserStudy(Experiment):
+    """People who look at the confidence, and people who do not, go through the real web app."""
+
+    name: ClassVar = "user_study"
+    place: ClassVar = 16
+    title: ClassVar = "The study's analysis"
+    counterpart: ClassVar = "Figure 6 (simulated people; the study itself takes real ones)"
+    question: ClassVar = "Does the analysis find the reliance that was put in, and none where none?"
+    claims: ClassVar = (
+        Claim(
+            name="found",
+            text="simulated people who use the confidence agree more steeply with the tuned one"
+            " than with a random one (reliance slope)",
+        ),
+        Claim(
+            name="none_found",
+            text="simulated people who never look at it do so by less than the margin",
+            wish=-1,
+            margin=0.25,
+        ),
+        Claim(
+            name="thresholds",
+            text=f"more than {ENOUGH:.0%} of the thresholds that people decided by are found within"
+            " 5 points: the share, less that",
+        ),
+    )
+    paper: ClassVar[tuple[Row, ...]] = (
+        {"finding": "calibrated confidence: agree more when it is high, less when low"},
+        {"finding": "random and zero-shot confidence do not move people"},
+        {"finding": "the lowest performers gain most"},
+    )
+
+    def run(self, bench: Bench) -> Findings:
+        """Two crowds in two copies of one study."""
+        for needed in ("httpx", "sqlalchemy", "starlette", "statsmodels"):
+            if find_spec(needed) is None:
+                raise MissingExtra(f"the user study needs {needed}", "study")
+        differences: dict[str, Difference] = {}
+        tables: dict[str, list[Row]] = {"contrasts": [], "arms": []}
+        shown: dict[str, list[Bar]] = {}
+        for crowd, policies, claim in (
+            ("who use confidence", USING, "found"),
+            ("who do not look at it", DEAF, "none_found"),
+        ):
+            place = bench.out / "cache" / f"study-{claim}-{'quick' if bench.quick else 'usual'}"
+            told, analysed = simulated(place, policies, bench.quick)
+            for row in analysed["primary"]:
+                tables["contrasts"].append({"people": crowd, **_contrast(row)})
+                is_it = (row["measure"], row["arm"], row["than"]) == ("slope", "tuned", "random")
+                if is_it and row["estimate"] is not None:
+                    differences[claim] = _difference(row)
+            shown[f"People {crowd}"] = [
+                Bar(
+                    label=f"{row['measure']}: {row['arm']} − {row['than']}",
+                    value=np.nan if row["estimate"] is None else row["estimate"],
+                    low=row["low"], high=row["high"], lead=row["measure"] == "slope",
+                )
+                for row in analysed["primary"]
+            ]  # fmt: skip
+            tables["arms"] += [
+                {"people": crowd, "arm": arm, **_measures(measures)}
+                for arm, measures in analysed["arms"].items()
+            ]
+            if claim == "found" and told["thresholds"]:
+                share = told["thresholds_near"] / told["thresholds"]
+                differences["thresholds"] = _share(share, told["thresholds"])
+        return Findings(
+            differences=differences,
+            tables=tables,
+            figures={"contrasts": bars(shown)},
+            notes=[
+                "The reliance slope is the change of agreement from confidence 0 to 1."
+                " Simulated people know, forget and tire by a model that the analysis does not use."
+            ],
+            not_run=["the study with people: docs/study.md"],
+        )
+
+
+def simulated(
+    place: Path, policies: Sequence[str], quick: bool
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(what the simulation tells, the analysis) of a crowd."""
+    from calibrant.study.analysis import analyse
+    from calibrant.study.data import tables
+    from calibrant.study.design import Arm, Design
+    from calibrant.study.folder import Study, new_study
+    from calibrant.study.simulate import simulate
+
+    shutil.rmtree(place, ignore_errors=True)  # what a stopped run left is no whole study
+    n_questions, n = QUICK if quick else USUAL
+    design = Design(
+        arms=tuple(Arm.parse(arm) for arm in ARMS),
+        n_questions=n_questions, n_batches=2, n_ability=4, n_practice=1, n_checks=1,
+        min_seconds=0, contact="study@example.org",
+    )  # fmt: skip
+    study, _, _ = new_study(place / "study", items(8 * n_questions), design)
+    told = simulate(study, place / "people", n, policies)
+    copy = Study(place / "people")
+    participants, trials = tables(copy)
+    analysed = analyse(
+        copy.design, copy.items, participants, trials,
+        n_permutations=499 if quick else 4999, n_resamples=200 if quick else 1000,
+    )  # fmt: skip
+    for opened in (copy, study):
+        if "store" in vars(opened):
+            opened.store.shut()
+    return told, analysed
+
+
+def items(n: int, seed: int = 0) -> list[Any]:
+    """Multiple-choice items of which the confidence "tuned" is calibrated."""
+    from calibrant.study.items import Item
+
+    generator = np.random.default_rng(seed)
+    found = []
+    for i in range(n):
+        confidence = float(np.round(generator.random(), 3))
+        choices = tuple(f"Answer {letter} to question {i}" for letter in "ABCD")
+        target = int(generator.integers(4))
+        right = bool(generator.random() < confidence)
+        said = target if right else (target + 1 + int(generator.integers(3))) % 4
+        found.append(
+            Item(
+                question_id=f"q{i}", text=f"Which one is right, number {i}?", choices=choices,
+                targets=(choices[target],), prediction=choices[said], model_correct=right,
+                confidences={"tuned": confidence}, topic=f"topic {i % 4}",
+            )
+        )  # fmt: skip
+    return found
+
+
+def _contrast(row: Row) -> Row:
+    return {
+        "measure": row["measure"], "arm": row["arm"], "minus": row["than"],
+        "difference": row["estimate"], "difference low": row["low"],
+        "difference high": row["high"], "p (Holm)": row["p_holm"], "why not": row["why"],
+    }  # fmt: skip
+
+
+def _measures(measures: dict[str, Any]) -> Row:
+    made: Row = {"participants": measures["participants"]}
+    for name in ("accuracy", "slope", "sensible", "over_reliance", "under_reliance"):
+        if cell := measures[name]:
+            made |= {name: cell["value"], f"{name} low": cell["low"], f"{name} high": cell["high"]}
+        else:
+            made[name] = None
+    return made
+
+
+def _difference(row: Row) -> Difference:
+    n = sum(row["n"])
+    se = (row["high"] - row["low"]) / (2 * 1.96)
+    return Difference(
+        value=row["estimate"], low=row["low"], high=row["high"], se=se, df=max(n - 2, 1), n=n,
+        about="participants",
+    )  # fmt: skip
+
+
+def _share(share: float, n: int) -> Difference:
+    """A share less ENOUGH, with the Agresti-Coull interval."""
+    middle = (share * n + 2) / (n + 4)
+    se = float(np.sqrt(middle * (1 - middle) / (n + 4)))
+    low, high = middle - 1.96 * se - ENOUGH, middle + 1.96 * se - ENOUGH
+    return Difference(
+        value=share - ENOUGH, low=low, high=high, se=se, df=n - 1, n=n, about="thresholds"
+    )

@@ -1,0 +1,114 @@
+"""Claims, verdicts and paired differences, by hand-worked and simulated cases."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from calibrant.experiments.compare import Panel
+from calibrant.experiments.experiment import (
+    HOLDS,
+    IN_PART,
+    NOT,
+    NOT_RUN,
+    UNTESTABLE,
+    Claim,
+    Difference,
+    verdict,
+)
+from calibrant.records import Answer, Grade, Graded, ModelName, Question, Verdict
+
+
+def items(n: int, seed: int = 0) -> list[Graded]:
+    """Answers of ten subjects, half of them right."""
+    found = []
+    for i in range(n):
+        question = Question(text=f"Question {i}?", targets=("x",), subject=f"s{i % 10}")
+        answer = Answer(question_id=question.id, text="x", model=ModelName(name="m"))
+        verdict = (
+            Verdict.CORRECT if np.random.default_rng([seed, i]).random() < 0.5 else "incorrect"
+        )
+        grade = Grade(answer_id=answer.id, verdict=Verdict(verdict), grader="g")
+        found.append(Graded(question=question, answer=answer, grade=grade))
+    return found
+
+
+def made(n: int = 400) -> tuple[Panel, list[Graded], np.ndarray]:
+    """A panel with a good, an equal and a poor arm."""
+    answers = items(n)
+    y = np.array([item.correct for item in answers], dtype=float)
+    rng = np.random.default_rng(0)
+    panel = Panel(n_resamples=300)
+    good = 1 / (1 + np.exp(-(2 * y - 1 + rng.normal(size=n))))
+    for seed in (0, 1):
+        panel.add("good", "m", seed, answers, good)
+        panel.add("same", "m", seed, answers, good.copy())
+        panel.add("poor", "m", seed, answers, rng.random(n))
+    return panel, answers, y
+
+
+def test_values_and_differences() -> None:
+    panel, _, y = made()
+    cells = panel.of("good")
+    found = panel.value("good", "auroc")
+    assert found is not None
+    assert found["value"] == pytest.approx(roc_auc_score(y, cells[0].confidence))
+    difference = panel.difference("good", "poor", "auroc")
+    assert difference is not None and difference.low is not None
+    expected = np.mean(
+        [
+            roc_auc_score(y, a.confidence) - roc_auc_score(y, b.confidence)
+            for a, b in zip(cells, panel.of("poor"))
+        ]
+    )
+    assert difference.value == pytest.approx(expected)
+    assert difference.low > 0 and difference.p() < 0.001
+    assert difference.df == 9  # ten subjects
+
+
+def test_what_is_the_same_differs_by_nothing() -> None:
+    panel, _, _ = made()
+    difference = panel.difference("good", "same", "brier_score")
+    assert difference is not None
+    assert difference.value == 0 and difference.p() == 1.0
+
+
+def test_a_missing_confidence_leaves_its_row_out_of_both() -> None:
+    panel, answers, y = made()
+    confidence = panel.of("good")[0].confidence.copy()
+    confidence[:100] = np.nan
+    panel.add("part", "m", 0, answers, confidence)
+    difference = panel.difference("part", "poor", "auroc")
+    assert difference is not None and difference.n == 300
+    poor = panel.of("poor")[0].confidence
+    expected = roc_auc_score(y[100:], confidence[100:]) - roc_auc_score(y[100:], poor[100:])
+    assert difference.value == pytest.approx(expected)
+
+
+def test_undefined_is_none() -> None:
+    panel, answers, _ = made()
+    panel.add("none", "m", 0, answers, np.full(len(answers), np.nan))
+    assert panel.value("none", "auroc") is None
+    assert panel.difference("none", "poor", "auroc") is None
+
+
+def test_rulings() -> None:
+    up = Difference(value=0.1, low=0.05, high=0.15, se=0.025, df=13, n=100)
+    claim, against = Claim(name="a", text="", wish=1), Claim(name="b", text="", wish=-1)
+    assert claim.ruling(up, up.p()) == "shown"
+    assert against.ruling(up, up.p(-1)) == "reversed"
+    assert claim.ruling(up, 0.2) == "undecided"
+    down = Difference(value=-0.01, low=-0.03, high=0.01, se=0.01, df=13, n=100)
+    margin = Claim(name="c", text="", margin=0.05)
+    assert margin.ruling(down, down.p(1, 0.05)) == "shown"
+    assert claim.ruling(down, down.p()) == "undecided"
+
+
+def test_verdicts() -> None:
+    assert verdict(["shown", "shown"]) == HOLDS
+    assert verdict(["shown", "undecided"]) == IN_PART
+    assert verdict(["undecided", "reversed"]) == NOT
+    assert verdict([NOT_RUN, NOT_RUN]) == NOT_RUN
+    assert verdict(["shown", NOT_RUN]) == IN_PART  # not all of what was declared is shown
+    assert verdict([], "no model writes code") == UNTESTABLE

@@ -1,0 +1,170 @@
+"""Every experiment runs, on very little; what is missing is told; nothing is computed twice."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from calibrant import registry
+from calibrant.cli import app
+from calibrant.errors import InvalidData
+from calibrant.experiments import arms, bench, fitting, label_count, pages, results, user_study
+from calibrant.experiments.bench import Bench
+from calibrant.experiments.code import mutants
+from calibrant.experiments.experiment import (
+    HOLDS,
+    IN_PART,
+    NOT,
+    NOT_RUN,
+    UNTESTABLE,
+    Experiment,
+    Findings,
+)
+from calibrant.questions.mixture import Sizes
+
+MODEL = "almanac-mini"
+NAMES = sorted(registry.variants("experiments"))
+ISSUE = {
+    "main_table", "likelihood_vs_scale", "prompting_vs_tuning", "label_count", "regulariser",
+    "parameterisation", "subject_shift", "format_shift", "unanswerable", "incorrect_answers",
+    "cross_model", "embeddings", "graders", "code", "answer_length", "robustness", "user_study",
+}  # fmt: skip
+DATA = {"graders": "evouna", "code": "leetcode"}
+"""Experiments that cannot do anything without data that are not in the package."""
+SHARED = Path(__file__).parents[2].parent / "shared" / "data"
+
+
+def test_all_are_there_and_declare_what_they_claim() -> None:
+    assert set(NAMES) >= ISSUE
+    for name in NAMES:
+        experiment: Experiment = registry.get("experiments", name)()
+        assert experiment.title and experiment.counterpart and experiment.question.endswith("?")
+        assert bool(experiment.claims) == (name in ISSUE)
+        assert len({claim.name for claim in experiment.claims}) == len(experiment.claims)
+        assert experiment.may_be_untestable == (name in ("likelihood_vs_scale", "code"))
+    assert results.names()[0] == "main_table"
+
+
+@pytest.fixture(scope="module")
+def small() -> Any:
+    """Sizes at which an experiment takes seconds."""
+    patch = pytest.MonkeyPatch()
+    sizes = Sizes(train=48, validation=28, calibration=42, test=56, unanswerable=28)
+    patch.setattr(bench, "QUICK", sizes)
+    patch.setattr(arms, "N_DEAR_QUICK", 6)
+    patch.setattr(label_count, "QUICK", (24, 48))
+    patch.setattr(user_study, "QUICK", (6, 8))
+    yield
+    patch.undo()
+
+
+HEAVY = ("main_table", "estimators", "prompting_vs_tuning")
+"""Those that write many texts: only in the slow tests."""
+
+
+def checked(found: dict[str, Any], folder: Path) -> None:
+    """What holds of the findings of every experiment."""
+    experiment = registry.get("experiments", found["name"])()
+    told = " ".join([*found["not_run"], found["untestable"]])
+    for claim in experiment.claims:
+        ruling = found["rulings"][claim.name]
+        assert ruling in ("shown", "reversed", "undecided", NOT_RUN)
+        assert (ruling == NOT_RUN) == (claim.name not in found["differences"])
+        if ruling == NOT_RUN:
+            assert told, f"{claim.name} was not run, and nothing says why"
+        else:
+            difference = found["differences"][claim.name]
+            assert difference["n"] > 0 and 0 <= difference["p"] <= 1
+    assert found["verdict"] in (HOLDS, IN_PART, NOT, NOT_RUN, UNTESTABLE, "makes no claim")
+    for title in found["tables"]:
+        assert (folder / f"{title}.csv").read_text().count("\n") > 1
+    for title in found["figures"]:
+        assert (folder / f"{title}.svg").read_text().startswith("<svg")
+        assert (folder / f"{title}.png").stat().st_size > 1000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HEAVY)
+def test_the_heavy_ones(name: str, small: None, tmp_path: Path) -> None:
+    one = Bench(out=tmp_path, model_names=(MODEL,), quick=True)
+    checked(results.done(name, one, "test"), tmp_path / name)
+
+
+def test_every_other_one(small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One after another on one bench, as they share what they compute."""
+    one = Bench(out=tmp_path, model_names=(MODEL,), quick=True)
+    found = {}
+    for name in NAMES:
+        if name in HEAVY:
+            continue
+        found[name] = results.done(name, one, f"calibrant experiment {name}")
+        checked(found[name], tmp_path / name)
+        if name in DATA:
+            assert found[name]["verdict"] == NOT_RUN
+            assert f"{DATA[name]}" in found[name]["not_run"][0] and not found[name]["tables"]
+        elif name != "cross_model":  # which takes two models
+            assert found[name]["tables"] and found[name]["verdict"] != NOT_RUN, name
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("computed a second time")
+
+    monkeypatch.setattr(fitting, "fit_and_score", refuse)
+    monkeypatch.setattr(bench, "fit_and_score", refuse)
+    again = Bench(out=tmp_path, model_names=(MODEL,), quick=True)
+    for name, before in found.items():
+        assert results.done(name, again, "again") == before
+    shutil.rmtree(tmp_path / "format_shift")  # what is lost is made from what lies in the cache
+    made = results.done("format_shift", again, "again")
+    assert made["differences"] == found["format_shift"]["differences"]
+    _pages(tmp_path, found)
+
+
+def _pages(out: Path, found: dict[str, Any]) -> None:
+    pages.write(pages.read(out), out, out / "pages")
+    summary = (out / "pages" / "README.md").read_text()
+    for name, one in found.items():
+        page = (out / "pages" / f"{name}.md").read_text()
+        assert f"[{name}]({name}.md)" in summary
+        assert f"calibrant experiment {name}" in page or name == "format_shift"
+        assert "Seeds 0." in page and "This is a quick run" in page
+        for told in one["not_run"]:
+            assert told in page
+    assert "Not run: main_table, estimators, prompting_vs_tuning." in summary
+    adjusted = pages.over_all(list(found.values()))
+    for name, one in found.items():  # correcting over more claims can only raise p
+        for claim, p in adjusted[name]["p"].items():
+            assert p >= one["differences"][claim]["p"]
+
+
+def test_untestable_is_only_for_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = Bench(out=tmp_path, model_names=(MODEL,), quick=True)
+    cls = registry.get("experiments", "format_shift")
+    monkeypatch.setattr(cls, "run", lambda self, bench: Findings(untestable="too hard"))
+    with pytest.raises(InvalidData, match="may not be called untestable"):
+        results.done("format_shift", one, "test")
+
+
+def test_mutants_differ_and_parse() -> None:
+    text = "def f(a, b):\n    return max(a, b) + 1 if a < b else min(a - 1, 2 * b)\n"
+    made = mutants(text)
+    assert len(made) == 3 and text not in made
+    for one in made:
+        compile(one, "mutant", "exec")
+
+
+@pytest.mark.slow
+def test_quick_from_the_command_line(tmp_path: Path) -> None:
+    """All of them, with two models and the data beside the repository."""
+    if not SHARED.exists():
+        pytest.skip(f"{SHARED} is absent")
+    words = ["experiment", "all", "--quick", "--out", str(tmp_path), "--data", str(SHARED)]
+    app(["experiment"])(words, standalone_mode=False)
+    for name in NAMES:
+        found = json.loads((tmp_path / name / "findings.json").read_text())
+        checked(found, tmp_path / name)
+        assert len(found["bench"]["models"]) == 2
+        assert found["verdict"] != NOT_RUN, name
