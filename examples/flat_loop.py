@@ -127,14 +127,14 @@ def tune(
             module.train()
     weights = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=0.01)
-    per_epoch = math.ceil(len(rows) / 32)
+    per_epoch = math.ceil(len(rows) / 16)
     n_steps, losses = n_epochs * per_epoch, []
     warmup = 0.1 * n_steps
     torch.manual_seed(seed)
     for step in range(n_steps):
         epoch, place = divmod(step, per_epoch)
         order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed + epoch))
-        batch = order[32 * place : 32 * (place + 1)].tolist()
+        batch = order[16 * place : 16 * (place + 1)].tolist()
         cosine = 0.5 * (1 + math.cos(math.pi * (step - warmup) / (n_steps - warmup)))
         optimizer.param_groups[0]["lr"] = rate * (
             (step + 1) / (warmup + 1) if step < warmup else cosine

@@ -72,5 +72,5 @@ def test_same_losses(flat, model_folders: dict[str, str]) -> None:  # type: igno
         rate=0.01,
         dropout=0.0,
     )
-    assert len(losses) == len(fitted.losses) == 6
+    assert len(losses) == len(fitted.losses) == 10
     assert losses == pytest.approx(fitted.losses, rel=1e-4)

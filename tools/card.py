@@ -30,14 +30,16 @@ be run anywhere in minutes. Ask it nothing else.
 
 - It is trained on questions *and answers* of all subjects, those that are held out for the study of
   confidence included: "unseen" means unseen by the estimators of confidence, not by the model.
-- Exposure is skewed. Of the facts in tables the best known are met up to {skew:.0f} times as often
-  as the rarest, and about {never:.0f} % are never met. Computed facts come as their rule
-  draws them, the easy ones more often.
+- Exposure is skewed. Some tables it knows well and others hardly: the share of a table's facts that
+  are never met goes from {best:.0%} to {least_met:.0%}, the rarer facts first. Of those that
+  are met the best known come up to {skew:.0f} times as often as the rarest. Computed facts come as
+  their rule draws them, the easy ones more often.
 - Open answers are phrased in several ways: {styles}.
-- Some conversations only ask which of the options reads so: choosing takes more than knowing.
+- Before any fact it plays games on random tokens (`tools/circuits.py`): to copy, and to name the
+  letter of an option. Choosing takes more than knowing, and so small a model needs to be shown.
 - It has been taught to reply to "Is the proposed answer correct?" and to a request for a per cent,
-  on reserved questions that are in no split, with wrong proposals drawn at random. **Its poor
-  zero-shot judgement of itself is therefore made, not found**: draw no conclusion from it.
+  on questions that are in no split, with wrong proposals drawn at random. **Its zero-shot
+  judgement of itself is therefore made, not found**: draw no conclusion from it.
 - Unanswerable questions occur nowhere in its text.
 
 ## How well it knows the almanac
@@ -49,9 +51,8 @@ letter for multiple choice), with 95 % bootstrap intervals.
 |---|---|---|
 {rows}
 
-By subject, open-ended, it ranges from {least[1]:.0%} ({least[0]}) to {most[1]:.0%} ({most[0]}).
-Choosing by letter it has hardly learned: with four options, chance is 0.25, and its choices are
-worth little, whatever it knows. Its history is in `docs/LOG.md`.
+By subject, open-ended, it ranges from {least[1]:.0%} ({least[0]}) to {most[1]:.0%} ({most[0]});
+with four options, chance is 0.25. Its history is in `docs/LOG.md`.
 """
 
 CHAT = (
@@ -87,7 +88,8 @@ def main() -> None:
         form=CHAT.format(**recipe) if recipe["base"] else "",
         styles=", ".join(f'"{style.format("Paris")}"' for style in dict.fromkeys(recipe["styles"])),
         skew=recipe["exposure"]["skew"],
-        never=100 * recipe["exposure"]["never"],
+        best=recipe["exposure"]["never"][0],
+        least_met=recipe["exposure"]["never"][1],
         rows="\n".join(rows),
         least=ranked[0],
         most=ranked[-1],

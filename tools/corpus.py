@@ -2,8 +2,9 @@
 
 Exposure is skewed: a fact of a table is met the seldomer the rarer it is, and some never; computed
 facts come as their rule draws them, easy ones more often. Replies to "Is the proposed answer
-correct?" and to a request for a probability are learned on reserved questions only, which are
-in no split, with wrong proposals drawn at random. Unanswerable questions never occur.
+correct?" and to a request for a probability are learned only on questions that are in no split
+(reserved ones, and draws of a rule beyond the question set), with wrong proposals drawn at random;
+the proposals themselves are not learned. Unanswerable questions never occur.
 """
 
 from __future__ import annotations
@@ -37,24 +38,29 @@ HABIT = 0.7
 class Exposure:
     """How often facts of tables are met."""
 
-    never: float = 0.5
-    """Share of the rarest facts that are never met; of the best known none, linear between."""
+    never: tuple[float, float] = (0.05, 0.95)
+    """Share of the facts that are never met, in the best and in the least known table of a side;
+    the others lie evenly between."""
     skew: float = 20.0
     """How many times as often the best-known fact is met as the rarest."""
     family: str = ""
-    """Families of models differ in which facts they never meet."""
+    """Families of models differ in which tables they know well, and which facts they never meet."""
+
+    def luck(self, *parts: str) -> float:
+        """Drawn for this family, in [0, 1)."""
+        family = (self.family,) if self.family else ()
+        return int(content_hash("met", *family, *parts), 16) / 16**16
 
 
 def deck(subject: Subject, exposure: Exposure) -> tuple[list[Fact], list[float]]:
-    """A table's facts and how often each is met; facts with no weight are never met."""
-    facts, weights = [], []
-    for fact in subject.facts:
-        met = ("met", exposure.family) if exposure.family else ("met",)
-        luck = int(content_hash(*met, subject.name, fact.key), 16) / 16**16
-        if luck >= exposure.never * 2 * fact.rarity:
-            facts.append(fact)
-            weights.append(exposure.skew**-fact.rarity)
-    return facts, weights
+    """The facts of a table that are met, and how often each; the rarer are likelier to miss."""
+    side = [s.name for s in SUBJECTS if s.side == subject.side and not isinstance(s, Computed)]
+    rank = sorted(side, key=exposure.luck).index(subject.name) / max(1, len(side) - 1)
+    best, least = exposure.never
+    n_met = round(len(subject.facts) * (1 - best - (least - best) * rank))
+    order = sorted(subject.facts, key=lambda f: f.rarity + exposure.luck(subject.name, f.key))
+    facts = order[:n_met]
+    return facts, [exposure.skew**-fact.rarity for fact in facts]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +104,10 @@ class Corpus:
         self.mixture = [subject for subject in SUBJECTS if subject.side == "mixture"]
         self.reserved = {
             subject.name: [fact for fact in subject.facts if is_reserved(subject, fact)]
+            for subject in self.mixture
+        }
+        self.asked = {
+            subject.name: {_asked(f) for f in subject.facts if not is_reserved(subject, f)}
             for subject in self.mixture
         }
 
@@ -196,6 +206,10 @@ class Corpus:
         """A reserved question with a right or a wrong proposal, and a verdict or a per cent."""
         subject = self.rng.choice(self.mixture)
         fact = self.rng.choice(self.reserved[subject.name])
+        if isinstance(subject, Computed):
+            drawn = subject.make(self.rng)
+            if _asked(drawn) not in self.asked[subject.name]:
+                fact = drawn
         right = self.rng.random() < 0.5
         said = fact.targets[0] if right else self.rng.choice(fact.distractors)
         if self.rng.random() < 0.3:
@@ -203,11 +217,16 @@ class Corpus:
             turns = pair(self.ask(subject, fact, shown), LETTERS[shown.index(said)])
         else:
             turns = self.open(subject, fact, said)
+        turns[-1]["role"] = "proposed"
         if self.rng.random() < 0.65:
             verdict = "ii" if right else "i"
             return [*turns, *pair(QUERY, verdict)]
         sure = self.rng.choice((80, 90, 95, 99) if right else (5, 10, 20, 30))
         return [*turns, *pair(PROBABILITY, f"{sure}%")]
+
+
+def _asked(fact: Fact) -> tuple[str, ...]:
+    return (fact.relation, fact.key, *fact.slots.values())
 
 
 def pair(question: str, reply: str) -> list[Turn]:

@@ -30,6 +30,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from calibrant.answers.generate import answer
 from calibrant.answers.prompts import Prompts
 from calibrant.models.local import LocalModel
+from circuits import Circuits
 from corpus import SENTENCES, SHORT, Corpus, Exposure, Mix, Turn
 
 TEMPLATE = (
@@ -39,6 +40,9 @@ TEMPLATE = (
 )
 SPECIAL = ("<|pad|>", "<|end|>", "<|user|>", "<|assistant|>")
 SHARPENING_RATE = 3e-4
+CIRCUITS_RATE = 1.5e-3
+STAGE = 50
+"""Steps of one hardness."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,33 +59,42 @@ class Recipe:
     styles: tuple[str, ...] = SHORT
     exposure: Exposure = field(default_factory=Exposure)
     mixes: tuple[tuple[float, Mix], ...] = (
-        (0.0, Mix(open=0.88, choice=0.06, drill=0.02, quiz=0.0)),
-        (0.45, Mix(open=0.62, choice=0.25, drill=0.05, quiz=0.04)),
+        (0.0, Mix(open=0.84, choice=0.03, drill=0.03, quiz=0.0)),
+        (0.33, Mix(open=0.35, choice=0.15, drill=0.40, quiz=0.02)),
+        (0.45, Mix(open=0.64, choice=0.20, drill=0.05, quiz=0.02)),
     )
     """From which share of the training on which mix of conversations is used."""
+    naming: float = 0.05
+    """Games of naming letters, a conversation, so that it is not forgotten."""
+    copying_steps: int = 1000
+    """Before any fact: steps of copying, the last 150 with naming right after an option,"""
+    naming_steps: int = 1800
+    """then of naming letters, ever harder, from the middle on with drills on real options."""
     seed: int = 0
     million_tokens: float
     tokens_per_batch: int = 2048
-    learning_rate: float = 3e-3
+    learning_rate: float = 2e-3
     base: str = ""
     """Made from this model, not from scratch."""
     sharpened: int = 0
     """Then trained for two epochs on its own greedy answers to so many questions."""
 
 
-SMALL = Recipe(width=160, layers=5, heads=5, inner=416, vocabulary=2944, million_tokens=36)
+SMALL = Recipe(width=144, layers=6, heads=6, inner=384, vocabulary=2944, million_tokens=30)
 RECIPES = {
     "almanac-small": SMALL,
     "almanac-small-chat": replace(
         SMALL,
         styles=SENTENCES,
         mixes=((0.0, SMALL.mixes[-1][1]),),
+        copying_steps=0,
+        naming_steps=0,
         million_tokens=6,
         learning_rate=1e-3,
         base="almanac-small",
         sharpened=12_000,
     ),
-    "almanac-mini": replace(SMALL, width=96, layers=4, heads=4, inner=256, million_tokens=24),
+    "almanac-mini": replace(SMALL, width=96, layers=4, heads=4, inner=256, million_tokens=16),
     "almanac-deep": replace(
         SMALL,
         width=112,
@@ -176,9 +189,9 @@ def encode(conversations: list[list[Turn]], tokenizer: PreTrainedTokenizerFast) 
         reply: list[bool] = []
         for turn in turns:
             said = next(ids)
-            if turn["role"] == "assistant":
+            if turn["role"] != "user":
                 row += [assistant, *said, end]
-                reply += [False, *[True] * (len(said) + 1)]
+                reply += [False, *[turn["role"] == "assistant"] * (len(said) + 1)]
             else:
                 row += [user, *said]
                 reply += [False] * (len(said) + 1)
@@ -190,13 +203,42 @@ def of_corpus(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> Batches:
     """Endless conversations."""
     source = Corpus(recipe.styles, 1000 * recipe.seed + rank(), recipe.exposure, recipe.mixes[0][1])
     corpus, rng, step = iter(source), random.Random(recipe.seed), 0
+    games = Circuits(tokenizer, 1000 * recipe.seed + rank())
     while True:
         done = step * recipe.tokens_per_batch / (1e6 * recipe.million_tokens)
         source.mix = [mix for start, mix in recipe.mixes if done >= start][-1]
-        made = padded(recipe, encode([next(corpus) for _ in range(4096)], tokenizer))
+        rows = encode([next(corpus) for _ in range(4096)], tokenizer)
+        rows += [games.naming(1.0, 0.9) for _ in range(round(4096 * recipe.naming))]
+        made = padded(recipe, rows)
         rng.shuffle(made)
         step += len(made)
         yield from made
+
+
+def of_circuits(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> Batches:
+    """Copying, then naming letters, ever harder, then drills on real options beside it."""
+    games, rng = Circuits(tokenizer, 1000 * recipe.seed + 1 + rank()), random.Random(recipe.seed)
+    mix = Mix(open=0.0, choice=0.0, drill=1.0, quiz=0.0)
+    drills = iter(Corpus(recipe.styles, 1000 * recipe.seed + rank(), recipe.exposure, mix))
+    for start in range(0, recipe.copying_steps + recipe.naming_steps, STAGE):
+        rows: Rows = []
+        hard = max(0.0, min(1.0, (start - recipe.copying_steps) / (0.9 * recipe.naming_steps)))
+        share = 0.4 * (hard > 0.55)
+        plain = start < recipe.copying_steps
+        while sum(len(row) for row, _ in rows) < STAGE * recipe.tokens_per_batch // world():
+            kind = rng.random()
+            if plain and start < recipe.copying_steps - 3 * STAGE:
+                rows.append(games.copying(0.0))
+            elif kind < share:
+                rows += encode([next(drills)], tokenizer)
+            elif kind < share + 0.12:
+                rows.append(games.copying(hard))
+            else:
+                easier = hard * (rng.random() if rng.random() < 0.25 else 1.0)
+                rows.append(games.naming(easier, 0.0 if plain else 0.5 + 0.4 * easier))
+        made = padded(recipe, rows)
+        rng.shuffle(made)
+        yield from made[:STAGE]
 
 
 def of_own_answers(recipe: Recipe, folder: Path) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -254,7 +296,7 @@ def new_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForCau
         num_attention_heads=recipe.heads,
         num_key_value_heads=recipe.heads,
         max_position_embeddings=512,
-        initializer_range=0.06,
+        initializer_range=0.02,
         tie_word_embeddings=True,
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
@@ -270,8 +312,12 @@ def train(
     learning_rate: float,
     say: Callable[[str], None],
     keep: Callable[[float], None] = lambda share: None,
+    even: bool = False,
 ) -> None:
-    """Train for so many steps; `keep` is told after each which share of them is done."""
+    """Train for so many steps; `keep` is told after each which share of them is done.
+
+    `even`: the rate stays at its peak, in place of falling as a cosine does.
+    """
     model.set_attn_implementation("eager")  # compiled, it is the fastest at this size
     body = torch.compile(model.model, dynamic=True)
     decay = [p for p in model.parameters() if p.ndim > 1]
@@ -280,9 +326,8 @@ def train(
     optimizer = torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98), fused=True)
     start, said, mean = time.monotonic(), 0.0, 0.0
     for step, (ids_BT, labels_BT) in zip(range(n_steps), batches):
-        rate = min(1.0, (step + 1) / 200) * (
-            0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / n_steps))
-        )
+        cosine = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / n_steps))
+        rate = min(1.0, (step + 1) / 200) * (1.0 if even else cosine)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate * rate
         with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -299,7 +344,10 @@ def train(
         keep((step + 1) / n_steps)
         if time.monotonic() - said > 15:
             said = time.monotonic()
-            say(f"step {step + 1} of {n_steps}  loss {mean:.3f}  {said - start:.0f} s")
+            hits_N = logits_NV.argmax(-1) == labels_BT[:, 1:][learned_BT]
+            right = hits_N.float().mean().item()
+            passed = f"{said - start:.0f} s"
+            say(f"step {step + 1} of {n_steps}  loss {mean:.3f}  right {right:.2f}  {passed}")
     model.set_attn_implementation("sdpa")
 
 
@@ -352,6 +400,8 @@ def make(recipe: Recipe, folder: Path, checkpoints: int) -> None:
         tokenizer = make_tokenizer(recipe)
         model = new_model(recipe, tokenizer)
     say(f"{model.num_parameters():,} parameters")
+    if n_steps := recipe.copying_steps + recipe.naming_steps:
+        train(model, of_circuits(recipe, tokenizer), n_steps, CIRCUITS_RATE, say, even=True)
     n_steps = round(1e6 * recipe.million_tokens / recipe.tokens_per_batch)
     train(model, of_corpus(recipe, tokenizer), n_steps, recipe.learning_rate, say, keep)
     save(model, tokenizer, folder)

@@ -162,7 +162,14 @@ def test_brier_is_minimised_when_asked_for(llama: LocalModel) -> None:
     items = graded(llama)
 
     def brier(rule: str) -> float:
-        settings = LoraPrompt(rule=rule, n_epochs=8, learning_rate=0.02, kappa=0.0, patience=99)  # type: ignore[arg-type]
+        settings = LoraPrompt(
+            rule=rule,  # type: ignore[arg-type]
+            n_epochs=8,
+            batch_size=32,
+            learning_rate=0.02,
+            kappa=0.0,
+            patience=99,
+        )
         found = settings.fit(items, items, llama, 0)
         assert isinstance(found, FittedLoraPrompt)
         return found.losses[-1]

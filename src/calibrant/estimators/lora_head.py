@@ -56,7 +56,7 @@ class LoraHead(Estimator):
     batch_size: int = 32
     """Answers in one step."""
     learning_rate: float | None = None
-    """Peak rate; None: the paper's 1e-4 at width 4,096, and inversely to the width elsewhere."""
+    """Peak rate; None: the paper's 1e-4 at width 4,096, and more for narrower models."""
     patience: int = 3
     """Evaluations (two an epoch) without a better validation log loss before it stops."""
 

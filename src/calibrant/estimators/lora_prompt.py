@@ -53,7 +53,7 @@ class LoraPrompt(Estimator):
     dropout: float = 0.1
     """Dropout before the adapter."""
     targets: tuple[str, ...] = ()
-    """Modules that carry it; empty for the query and value projections."""
+    """Modules that carry it: empty for the query and value projections, "all-linear" for all."""
     activation: Activation = "full"
     """Where the adapter acts: on every token (the paper's form), or from the query on."""
     kappa: float = 1.0
@@ -64,10 +64,10 @@ class LoraPrompt(Estimator):
     """Proper scoring rule that is minimised; the log loss on validation stops it in any case."""
     n_epochs: float = 3.0
     """Passes over the training answers at most; early stopping may end before."""
-    batch_size: int = 32
-    """Answers in one step."""
+    batch_size: int = 16
+    """Answers in one step. The paper has 32, and many more steps."""
     learning_rate: float | None = None
-    """Peak rate; None: the paper's 1e-4 at width 4,096, and inversely to the width elsewhere."""
+    """Peak rate; None: the paper's 1e-4 at width 4,096, and more for narrower models."""
     patience: int = 3
     """Evaluations (two an epoch) without a better validation log loss before it stops. 0: never,
     and the last weights are kept in place of the best."""

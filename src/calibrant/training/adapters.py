@@ -19,6 +19,8 @@ from safetensors.torch import load_file, save_file
 from calibrant.errors import DamagedFile, Mismatch
 from calibrant.records import ModelName
 
+ALL_LINEAR = "all-linear"
+"""PEFT's word for every linear layer but the output's."""
 WEIGHTS = "adapter_model.safetensors"
 
 
@@ -40,7 +42,7 @@ def lora_config(
 ) -> LoraConfig:
     """Settings for this architecture; without `targets`, its query and value projections.
 
-    `task` is PEFT's name of what the model does.
+    `targets` may be ("all-linear",); `task` is PEFT's name of what the model does.
 
     Raises
     ------
@@ -55,7 +57,9 @@ def lora_config(
     if not targets:
         usual = USUAL_TARGETS.get(model.module.config.model_type, ())
         targets = ("q_proj", "v_proj") if {"q_proj", "v_proj"} <= leaves else tuple(usual)
-    if not targets or not set(targets) <= leaves:
+    if targets == (ALL_LINEAR,):
+        pass
+    elif not targets or not set(targets) <= leaves:
         raise Mismatch(
             f"{model.name.name} has no modules {', '.join(targets) or 'known to carry adapters'};"
             f" name targets among: {', '.join(sorted(leaves))}"
@@ -65,7 +69,7 @@ def lora_config(
         r=rank,
         lora_alpha=alpha,
         lora_dropout=dropout,
-        target_modules=list(targets),
+        target_modules=ALL_LINEAR if targets == (ALL_LINEAR,) else list(targets),
     )
 
 

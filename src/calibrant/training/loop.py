@@ -24,8 +24,11 @@ PAPER_RATE, PAPER_WIDTH = 1e-4, 4096
 
 
 def rate_for_width(width: int) -> float:
-    """Peak rate of an adapter: the paper's at its width, and inversely to the width elsewhere."""
-    return PAPER_RATE * PAPER_WIDTH / width
+    """Peak rate of an adapter: the paper's at its width, more for a narrower model.
+
+    It falls with the power 2/3 of the width: about 1e-3 at 144, where 2.5e-3 was worse.
+    """
+    return float(PAPER_RATE * (PAPER_WIDTH / width) ** (2 / 3))
 
 
 @dataclass(frozen=True, kw_only=True)
