@@ -1,7 +1,7 @@
 """Graders against people on EVOUNA: five systems' answers to NQ and TriviaQA, judged by people.
 
+    python benchmarks/agreement.py ../shared/data/evouna
     python benchmarks/agreement.py ../shared/data/evouna --lexical
-    python benchmarks/agreement.py ../shared/data/evouna --n-questions 500
 
 Thresholds of the embedding are chosen on half of the questions, all numbers are of the other half.
 Questions that EVOUNA marks as improper are left out. Prints the table of docs/graders.md.
@@ -131,17 +131,18 @@ def table(found: dict[str, Any]) -> str:
     lines += ["", "| set, system | people |" + "".join(f" `{n}` |" for n in found["graders"])]
     lines.append("|---|---|" + "---|" * len(found["graders"]))
     for i, row in enumerate(next(iter(found["graders"].values()))["rows"][1:], 1):
-        cells = [told["rows"][i]["difference"]["value"] for told in found["graders"].values()]
+        cells = [
+            cell(told["rows"][i]["difference"], sign="+") for told in found["graders"].values()
+        ]
         people = f"{100 * row['human_accuracy']['value']:.1f}"
-        lines.append(
-            f"| {row['subset']} | {people} |" + "".join(f" {100 * c:+.1f} |" for c in cells)
-        )
+        lines.append(f"| {row['subset']} | {people} |" + "".join(f" {c} |" for c in cells))
     return "\n".join(lines)
 
 
-def cell(found: dict[str, float], scale: int = 100, digits: int = 1) -> str:
+def cell(found: dict[str, float], scale: int = 100, digits: int = 1, sign: str = "") -> str:
     """A value with its interval."""
-    value, low, high = (f"{scale * found[name]:.{digits}f}" for name in ("value", "low", "high"))
+    how = f"{sign}.{digits}f"
+    value, low, high = (format(scale * found[name], how) for name in ("value", "low", "high"))
     return f"{value} [{low}, {high}]"
 
 

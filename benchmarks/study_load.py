@@ -3,8 +3,9 @@
     python benchmarks/study_load.py [--sessions 500] [--seconds 300] [--database URL] [--json FILE]
 
 Server and load generator are two processes on this machine. It reports the 95th percentile of the
-time of a page, and whether an acknowledged answer was lost or stored twice, or places were out
-of balance. It also measures the analysis of 500 participants with 60 questions each.
+time of a page (from sending a form until the next page is there, redirect included), and whether
+an acknowledged answer was lost or stored twice, or places were out of balance. It also measures the
+analysis of 500 participants with 60 questions each.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import resource
 import socket
 import subprocess
 import sys
@@ -41,7 +43,9 @@ def make(folder: Path) -> Study:
     return simulated_copy(study, folder / "copy", wait=True)
 
 
-def load(study: Study, n: int, seconds: float, database: str) -> dict[str, Any]:
+def load(
+    study: Study, n: int, seconds: float, database: str, pace: tuple[float, float] = (10, 12)
+) -> dict[str, Any]:
     """Serve in a process of its own, send n sessions for some seconds, and compare."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -56,14 +60,15 @@ def load(study: Study, n: int, seconds: float, database: str) -> dict[str, Any]:
             break
         except httpx.TransportError:
             time.sleep(0.1)
+    own = time.process_time()
     try:
         people = crowd(n, 0)
-        found = asyncio.run(
-            visit(study, people, url, seed=0, at_once=n, pace=(10, 12), until=seconds)
-        )
+        found = asyncio.run(visit(study, people, url, seed=0, at_once=n, pace=pace, until=seconds))
     finally:
+        own = time.process_time() - own
         process.terminate()
         process.wait()
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
     lost = doubled = 0
     slots = []
     for person, events in study.store.everything():
@@ -79,12 +84,18 @@ def load(study: Study, n: int, seconds: float, database: str) -> dict[str, Any]:
         "sessions": n,
         "seconds": seconds,
         "answers": sum(map(len, found.acknowledged.values())),
-        "requests": len(times),
-        "requests per second": round(len(times) / seconds, 1),
-        "p50 ms": round(1000 * float(np.quantile(times, 0.5)), 1),
-        "p95 ms": round(1000 * float(np.quantile(times, 0.95)), 1),
-        "p99 ms": round(1000 * float(np.quantile(times, 0.99)), 1),
-        "failed": len(found.failed),
+        "requests": found.requests,
+        "requests per second": round(found.requests / seconds, 1),
+        "page p50 ms": round(1000 * float(np.quantile(times, 0.5)), 1),
+        "page p95 ms": round(1000 * float(np.quantile(times, 0.95)), 1),
+        "page p99 ms": round(1000 * float(np.quantile(times, 0.99)), 1),
+        "CPU ms per request": {
+            "server (with its start)": round(
+                1000 * (used.ru_utime + used.ru_stime) / found.requests, 2
+            ),
+            "load generator": round(1000 * own / found.requests, 2),
+        },
+        "failed": found.failed,
         "lost": lost,
         "doubled": doubled,
         "places per cell": [min(counts), max(counts)],

@@ -4,8 +4,8 @@
 
 Studies of the paper's five arms in which the null hypothesis holds exactly: nobody looks at the
 model ("never": all contrasts are null), or everybody weighs it by experience and nobody looks at a
-confidence ("deaf": all but the contrast with no model are null). Abilities are mixed, and one
-participant in eight is left out.
+confidence ("deaf": all but the contrast with no model are null), between subjects and within.
+Abilities are mixed, and one participant in eight is left out.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ def items(n: int = 60, seed: int = 0) -> list[Item]:
     return found
 
 
-def run(policy: str, n_simulations: int, n: int) -> dict[str, Any]:
+def run(policy: str, n_simulations: int, n: int, within: bool = False) -> dict[str, Any]:
     """Shares of studies in which a contrast has p <= 0.05, alone and after Holm's correction."""
     design = Design(
-        arms=tuple(map(Arm.parse, ARMS)), n_questions=12, n_batches=2, n_ability=4, n_practice=0,
-        n_checks=0, feedback=True,
+        arms=tuple(map(Arm.parse, ARMS)), n_questions=30 if within else 12, n_batches=2,
+        n_ability=4, n_practice=0, n_checks=0, feedback=True, within=within,
     )  # fmt: skip
-    frozen, _ = freeze(items(), design)
-    small = []
+    frozen, _ = freeze(items(80), design)
+    drawn = []
     for k in range(n_simulations):
         people = crowd(n, k, (policy,))
         participants, trials = virtual(design, frozen, n, lambda _, i, who=people: who[i], k)
@@ -67,15 +67,21 @@ def run(policy: str, n_simulations: int, n: int) -> dict[str, Any]:
         found = primary(design, frozen, rows, used, n_permutations=399, seed=k)
         if policy == "deaf":
             found = [row for row in found if row["than"] != "no_model"]
-        small.append([[(row[k] or 1.0) <= 0.05 for k in ("p", "p_holm")] for row in found])
+        both = [[row[name] for name in ("p", "p_holm")] for row in found]
+        drawn.append(np.array(both, dtype=float))  # nan: too few participants were left
         names = [f"{row['measure']}: {row['arm']} - {row['than']}" for row in found]
-    shares = np.mean(small, axis=0)
+    p, p_holm = np.moveaxis(drawn, 2, 0)
+    unknown = np.isnan(p).sum(axis=0)
     return {
         "policy": policy,
+        "design": "within subjects" if within else "between subjects",
         "studies": n_simulations,
         "participants": n,
-        "alone": dict(zip(names, shares[:, 0].round(4).tolist())),
-        "any after Holm": float(np.mean(np.any(np.array(small)[:, :, 1], axis=1))),
+        "alone": dict(
+            zip(names, (np.sum(p <= 0.05, axis=0) / (len(p) - unknown)).round(4).tolist())
+        ),
+        "not computed": int(unknown.max()),
+        "any after Holm": float(np.mean(np.any(p_holm <= 0.05, axis=1))),
         "standard error": round(float(np.sqrt(0.05 * 0.95 / n_simulations)), 4),
     }
 
@@ -88,7 +94,11 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     start = time.perf_counter()
-    found = [run(policy, given.simulations, given.participants) for policy in ("never", "deaf")]
+    found = [
+        run(policy, given.simulations, given.participants, within)
+        for within in (False, True)
+        for policy in ("never", "deaf")
+    ]
     for row in found:
         print(json.dumps(row, indent=1))
     print(f"{time.perf_counter() - start:.0f} s")

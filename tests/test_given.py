@@ -293,3 +293,24 @@ def test_the_command_line(
     )  # fmt: skip
     assert row["auroc"]["value"] == 1.0 and row["n"] == 30
     assert Run(tmp_path / "run").manifest["identity"]["columns"]["answer"] == "said"
+
+
+def test_a_graders_settings_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [
+        {"question": f"How many in box {i}?", "target": "100", "answer": f"{100 + i % 20}"}
+        for i in range(240)
+    ]
+    path = lines(tmp_path, made)
+
+    def accuracy(folder: str, *more: str) -> float:
+        out = str(tmp_path / folder)
+        words = ["run", "--answers", str(path), "--out", out, "--n-resamples", "0"]
+        monkeypatch.setattr(sys, "argv", ["calibrant", *words, "--grader", "number", *more])
+        main()
+        grades = Run(out).read("grades")
+        return sum(g.verdict is Verdict.CORRECT for g in grades) / len(grades)
+
+    assert accuracy("strict") == 1 / 20
+    assert accuracy("tolerant", "--set", "relative=0.1001") == 11 / 20
+    with pytest.raises(SystemExit):  # the folder is of other settings
+        accuracy("tolerant", "--set", "relative=0.05")

@@ -17,6 +17,7 @@ from calibrant.artefacts import ask, load_artefact, score_rows
 from calibrant.errors import Mismatch
 from calibrant.estimators.lora_prompt import LoraPrompt
 from calibrant.evaluation.evaluate import MEASURES, OF_SUBJECTS, Settings
+from calibrant.grades.grader import grader_called
 from calibrant.models.local import LocalModel
 from calibrant.pipeline import Sizes, answer_stage, grade_stage, open_run, run
 from calibrant.questions.splits import split_of
@@ -200,4 +201,4 @@ def test_regrading_never_asks_the_model(finished: Path) -> None:
     counts = grade_stage(here, "substring")
     assert sum(counts.values()) == len(grades)
     here.replace("grades", grades)
-    here.note(grader="exact")
+    here.note(grader="exact", graded_by=grader_called("exact").digest)

@@ -157,6 +157,7 @@ def answer_with_confidence(
     ) -> list[tuple[Answer, Confidence]]:
         items = [Answered(question=q, answer=a) for q, a in zip(asked, answers)]
         fits = all(question.format in calibrated.formats for question in asked)
+        fits = fits and not any(question.shots for question in asked)  # confidences see no shots
         scores = calibrated.fitted.score_read(made.prefix(model), model) if fits else None
         if scores is None:
             return list(zip(answers, calibrated.confidences(items, model, say)))

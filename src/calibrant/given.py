@@ -18,7 +18,7 @@ from calibrant.answers.given import GivenAnswer, given_answers
 from calibrant.estimators.estimator import Estimator, Say, silent
 from calibrant.estimators.forms import forms_of
 from calibrant.evaluation.evaluate import Settings
-from calibrant.grades.grader import grade
+from calibrant.grades.grader import Grader, Note, grade
 from calibrant.grades.letter import NO_LETTER
 from calibrant.models.model import Given, Model, require
 from calibrant.pipeline import evaluate_stage, fit_stage
@@ -41,7 +41,7 @@ def run_given(
     *,
     answered_by: str = "",
     estimators: Sequence[str | Estimator] = (),
-    grader: str = "",
+    grader: str | Grader = "",
     model: Model | None = None,
     sizes: Sizes | None = None,
     reading: Reading | None = None,
@@ -92,7 +92,8 @@ def run_given(
         **_identity(path, grader, reading, sizes),
         "seed": seed,
     }
-    grades = _grades(found, grader)
+    told: dict[str, Any] = {}
+    grades = _grades(found, grader, told.update)
     lost = {g.answer_id for g in grades if g.reason == NO_LETTER}
     views = {"": grades}
     if lost:
@@ -102,19 +103,22 @@ def run_given(
     for view, verdicts in views.items():
         run = Run(Path(folder) / view, {**identity, "view": view})
         _write(run, found, verdicts, reading.malformed)
+        run.note(**told)
         run.note(n_without_letter=len(lost), also=COUNTED_WRONG if lost and not view else "")
         fit_stage(run, reader, forms, together=together, say=say)
         metrics[view] = evaluate_stage(run, settings)
     return metrics[""]
 
 
-def _identity(path: Path, grader: str, reading: Reading, sizes: Sizes | None) -> dict[str, Any]:
+def _identity(
+    path: Path, grader: str | Grader, reading: Reading, sizes: Sizes | None
+) -> dict[str, Any]:
     """What the run is of, beside model and seed."""
     return {
         "prompt": "given",
         "questions": path.name,
         "answers": _digest(path),
-        "grader": grader,
+        "grader": grader if isinstance(grader, str) else f"{grader.label} {grader.digest}",
         "columns": dict(reading.columns),
         "sizes": asdict(sizes) if sizes else "all",
         "subsets": [],
@@ -152,7 +156,7 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _grades(found: Sequence[GivenAnswer], grader: str) -> list[Grade]:
+def _grades(found: Sequence[GivenAnswer], grader: str | Grader, note: Note) -> list[Grade]:
     """The file's verdicts or a grader's; what names no option is told apart."""
     if not grader and any(item.grade for item in found):
         untold = Grade(
@@ -162,7 +166,7 @@ def _grades(found: Sequence[GivenAnswer], grader: str) -> list[Grade]:
     lost = Grade(answer_id="", verdict=Verdict.UNGRADED, grader="letter/1", reason=NO_LETTER)
     return [
         replace(lost, answer_id=item.answer.id) if _names_none(item) else one
-        for item, one in zip(found, grade(found, grader or "exact"))
+        for item, one in zip(found, grade(found, grader or "exact", note))
     ]
 
 

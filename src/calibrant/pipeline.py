@@ -69,6 +69,7 @@ def open_run(
         "prompt": Prompts(model.tokenizer).label,
         "questions": questions,
         **({"columns": dict(reading.columns)} if reading.columns else {}),
+        **({"n_shots": reading.n_shots} if reading.n_shots else {}),
         "sizes": asdict(sizes),
         "subsets": list(subsets),
         "seed": seed,
@@ -122,7 +123,8 @@ def grade_stage(run: Run, grader: str | Grader = "exact") -> Mapping[str, int]:
     for found in grades:
         counts[found.verdict.value] += 1
     name = grader if isinstance(grader, str) else use.label
-    run.note(grader=name, grader_settings=settings_of(use), verdicts=dict(counts))
+    told = {"grader_settings": settings_of(use), "graded_by": use.digest}
+    run.note(grader=name, verdicts=dict(counts), **told)
     return counts
 
 
@@ -358,7 +360,7 @@ def run(
     model: LocalModel | str = "almanac-small",
     questions: str = "almanac",
     estimators: Sequence[str | Estimator] = ESTIMATORS,
-    grader: str = "exact",
+    grader: str | Grader = "exact",
     sizes: Sizes | None = None,
     subsets: Sequence[str] = (),
     reading: Reading | None = None,
@@ -382,16 +384,15 @@ def run(
         When something that is named does not exist, does not fit, or cannot be learned from.
     """
     start = time.monotonic()
-    if isinstance(model, str):
-        model = LocalModel(model)
+    model = LocalModel(model) if isinstance(model, str) else model
     forms = [f for e in estimators for f in (forms_of([e]) if isinstance(e, str) else [e])]
     require({form.name: form.needs for form in forms}, model)
-    grader_called(grader)
+    use = grader_called(grader) if isinstance(grader, str) else grader
     here = open_run(
         folder, model, questions, sizes=sizes, subsets=subsets, reading=reading, seed=seed
     )
     answer_stage(here, model, say=say, progress=progress)
-    if here.manifest.get("grader") != grader:
+    if here.manifest.get("graded_by") != use.digest:
         say(f"verdicts: {dict(grade_stage(here, grader))}")
     fit_stage(here, model, forms, together=together, say=say)
     here.note(seconds_before_evaluation=round(time.monotonic() - start, 1))

@@ -56,6 +56,20 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Shot:
+    """A solved question that is shown before another one when that is asked."""
+
+    text: str
+    """The question itself."""
+    context: str = ""
+    """A passage that the question is about."""
+    choices: tuple[str, ...] = ()
+    """Options of a multiple-choice question; empty when open-ended."""
+    reply: str
+    """What is to be replied: the right option's letter, or a target."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Question:
     """Something to ask."""
 
@@ -81,6 +95,8 @@ class Question:
     """Its subject, e.g. "anatomy"."""
     category: str = ""
     """The subject's category, e.g. "STEM"."""
+    shots: tuple[Shot, ...] = ()
+    """Solved questions that are shown before it when it is asked, and only then."""
 
     def __post_init__(self) -> None:
         if not self.text.strip():
@@ -89,8 +105,8 @@ class Question:
             raise InvalidData(f"unanswerable, but with targets: {self.text!r}")
         if not self.id:
             seen = (self.text, self.context, self.choices, self.targets, self.answerable)
-            tests = (self.tests,) if self.tests else ()
-            object.__setattr__(self, "id", content_hash(*seen, *tests))
+            more = [part for part in (self.tests, [asdict(s) for s in self.shots]) if part]
+            object.__setattr__(self, "id", content_hash(*seen, *more))
         if not self.group:
             object.__setattr__(self, "group", self.id)
 
@@ -261,7 +277,8 @@ def _value(hint: Any, value: Any) -> Any:
         hint = next(arg for arg in get_args(hint) if arg is not type(None))
     if get_origin(hint) is tuple:
         inner = get_args(hint)[0]
-        return tuple(_value(inner, one) if get_origin(inner) is tuple else one for one in value)
+        nested = get_origin(inner) is tuple or is_dataclass(inner)
+        return tuple(_value(inner, one) if nested else one for one in value)
     if is_dataclass(hint):
         return from_row(hint, value)  # type: ignore[arg-type]
     return hint(value) if isinstance(hint, type) and issubclass(hint, StrEnum) else value

@@ -74,9 +74,13 @@ class Reading:
     """Field -> the file's column of another name; dots reach into objects ("first.answer")."""
     malformed: Malformed = field(default_factory=Malformed)
     """What is done with rows that cannot be used."""
+    n_shots: int = 0
+    """Solved questions that are shown before each one, of sources that have some for this."""
 
     @staticmethod
-    def of(pairs: Sequence[str], known: Sequence[str], *, skip: bool = False) -> Reading:
+    def of(
+        pairs: Sequence[str], known: Sequence[str], *, skip: bool = False, n_shots: int = 0
+    ) -> Reading:
         """From texts "FIELD=COLUMN".
 
         Raises
@@ -88,7 +92,7 @@ class Reading:
         for name, column in columns.items():
             if not column or name not in known:
                 raise InvalidData(f"{name!r} is no FIELD=COLUMN: the fields are {', '.join(known)}")
-        return Reading(columns=columns, malformed=Malformed(skip=skip))
+        return Reading(columns=columns, malformed=Malformed(skip=skip), n_shots=n_shots)
 
     def cell(self, row: Row, name: str) -> Any:
         """The value of a field; None where there is none (an empty text, a NaN)."""

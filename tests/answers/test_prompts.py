@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from calibrant.answers.prompts import QUERY, Prompts, content
+from calibrant.answers.generate import answer, within
+from calibrant.answers.prompts import QUERY, Prompts, content, messages
 from calibrant.models.local import LocalModel
-from calibrant.records import Answer, Answered, ModelName, Question
+from calibrant.records import Answer, Answered, ModelName, Question, Shot
 
 QUESTION = Question(text="What is the capital of France?", targets=("Paris",))
 CHOICE = Question(text="Which is first?", choices=("one", "two", "three"), targets=("one",))
@@ -75,3 +78,60 @@ def test_text_and_tokens_of_an_answer_agree(tiny: LocalModel, text: str) -> None
             )
         )
     )
+
+
+SHOTS = (
+    Shot(text="What is the capital of Peru?", reply="Lima"),
+    Shot(text="Which is first?", choices=("x", "y"), reply="B"),
+)
+
+
+def test_shots_stand_before_the_question_as_they_would_be_asked(tiny: LocalModel) -> None:
+    prompts = Prompts(tiny.tokenizer)
+    asked = replace(QUESTION, shots=SHOTS)
+    text = tiny.tokenizer.decode(prompts.question(asked))
+    places = [text.index(part) for part in ("Peru", "Lima", "A. x", "France")]
+    assert places == sorted(places)
+    bare = prompts.question(QUESTION)
+    shown = tiny.tokenizer.decode(bare, skip_special_tokens=True).strip()
+    assert tiny.tokenizer.decode(prompts.question(asked), skip_special_tokens=True).endswith(shown)
+    assert len(prompts.question(asked)) > 2 * len(bare)
+    if tiny.tokenizer.chat_template:
+        assert text.count("<|user|>") == 3 and text.count("<|end|>") == 2
+    else:
+        assert text.count("Question:") == 3 and "Answer: Lima\n\nQuestion: Which" in text
+    assert prompts.question(asked, "Guess.") == prompts.question(QUESTION, "Guess.")
+
+
+def test_the_confidence_query_drops_the_shots_and_keeps_the_tokens(tiny: LocalModel) -> None:
+    """Answered with shots, queried without: on the very ids that were generated."""
+    prompts = Prompts(tiny.tokenizer)
+    asked = Question(text=QUESTION.text, targets=QUESTION.targets, shots=SHOTS)
+    (said,) = answer([asked], tiny, max_new_tokens=4)
+    (bare,) = answer([QUESTION], tiny, max_new_tokens=4)
+    assert said.prompt == prompts.label_of(asked) and "/2-shot/" in said.prompt
+    assert bare.prompt == prompts.label and said.question_id != bare.question_id
+    question, ids, query = prompts.asked(Answered(question=asked, answer=said), tiny.name)
+    n = len(said.token_ids) - (said.finish_reason == "stop")
+    assert ids == list(said.token_ids[:n]) and query == list(prompts.query)
+    assert question == prompts.question(QUESTION)
+
+
+def test_shots_that_do_not_fit_are_left_out_and_told(llama: LocalModel) -> None:
+    """The tiny model has 256 positions."""
+    prompts = Prompts(llama.tokenizer)
+    long = Shot(text="What is the capital of France? " * 12, reply="Paris")
+    asked = Question(text=QUESTION.text, targets=QUESTION.targets, shots=(long, long, *SHOTS))
+    assert len(prompts.question(asked)) > 252
+    (said,) = answer([asked], llama, max_new_tokens=4)
+    fewer = within(asked, llama, 4)
+    assert 0 < len(fewer.shots) < 4 and fewer.shots == asked.shots[-len(fewer.shots) :]
+    assert fewer.id == asked.id == said.question_id
+    assert f"/{len(fewer.shots)}-shot/" in said.prompt
+
+
+def test_an_endpoint_is_shown_the_shots_as_turns() -> None:
+    said = messages(replace(QUESTION, shots=SHOTS))
+    assert [turn["role"] for turn in said] == ["user", "assistant"] * 2 + ["user"]
+    assert [said[1]["content"], said[3]["content"]] == ["Lima", "B"]
+    assert said[-1:] == messages(QUESTION) == [{"role": "user", "content": content(QUESTION)}]

@@ -132,6 +132,24 @@ def test_telling_the_model_is_a_setting(form: Estimator, encoder_folder: str) ->
     assert found[0] > 0.85 and found[1] < 0.65
 
 
+def test_in_bfloat16_it_learns_the_same(encoder_folder: str) -> None:
+    encoder = encoder_called(encoder_folder)
+    usual = encoder.module.config._attn_implementation
+    with encoder.computing_in("bfloat16"):
+        assert encoder.module.config._attn_implementation == "eager"
+        assert (encoder.module.encoder.layer[0].attention.self.query(torch.ones(1, 32))).dtype == (
+            torch.bfloat16
+        )
+    assert encoder.module.config._attn_implementation == usual
+    how = replace(FORMS[0], encoder=encoder_folder)
+    test = telling(200, 2)
+    exact, quick = (
+        form.fit(telling(240, 0), telling(80, 1), Given(), 0).score(test, Given()).values
+        for form in (how, replace(how, precision="bfloat16"))
+    )
+    assert np.corrcoef(exact, quick)[0, 1] > 0.95 and not np.array_equal(exact, quick)
+
+
 def test_the_encoder_is_left_as_it_was(encoder_folder: str) -> None:
     encoder = encoder_called(encoder_folder)
     before = {name: value.clone() for name, value in encoder.module.state_dict().items()}

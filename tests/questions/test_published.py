@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import json
+import pickle
 import socket
 import time
+import zlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,7 @@ from calibrant.questions.mmlu import SUBJECTS
 from calibrant.questions.published import Published
 from calibrant.questions.source import iterate_questions, load_questions
 from calibrant.questions.training_mixture import SETS, TrainingMixture
-from calibrant.records import Question
+from calibrant.records import Question, from_row, to_row
 from calibrant.tables import Malformed, Reading, write_table
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -38,6 +41,17 @@ def labelled(texts: str, key: str) -> Row:
 
 NLI = {"premise": "A dog runs.", "hypothesis": "An animal moves."}
 LEET = {"query": "Add.", "prompt": "import math", "entry_point": "add", "test": "def check(f): 1"}
+CASES = json.dumps([{"input": "2\n[1, 2]", "output": "[3, 4]", "testtype": "functional"}])
+PACKED = base64.b64encode(zlib.compress(pickle.dumps(CASES))).decode()
+LIVE = {
+    "question_content": "Add to each.",
+    "platform": "leetcode",
+    "difficulty": "easy",
+    "starter_code": "class Solution:\n    def add(self, a: int, b: List[int]):\n        ",
+    "public_test_cases": CASES,
+    "private_test_cases": PACKED,
+    "metadata": '{"func_name": "add"}',
+}
 # name -> (a row of the published schema, the right choice, targets when open, a row without label)
 ROWS: dict[str, tuple[Row, str | None, tuple[str, ...], Row | None]] = {
     "arc_easy": (
@@ -114,6 +128,7 @@ ROWS: dict[str, tuple[Row, str | None, tuple[str, ...], Row | None]] = {
     "mbpp": ({"text": "Write.", "test_list": ["assert f(1)\r\n"], "test_setup_code": ""},
              None, (), None),
     "leetcode": (LEET, None, (), None),
+    "livecodebench": (LIVE, None, (), {**LIVE, "platform": "atcoder"}),
     "opentriviaqa": ({"block": "Q\nis it?\n^ b c\nA a\nB b\nc\n"}, "b c", ("b c",), None),
 }  # fmt: skip
 
@@ -123,7 +138,7 @@ def test_every_description_has_rows_and_cites_its_schema() -> None:
     for name, source in SOURCES.items():
         assert len(source.schema) > 20, name
         pinned = len(source.revision) == 40 or source.revision == "refs/convert/parquet"
-        assert pinned or not source.hub or "not pinned" in source.schema, name
+        assert pinned or not source.hub, name
 
 
 @pytest.mark.parametrize("name", [name for name in ROWS if name != "opentriviaqa"])
@@ -149,11 +164,66 @@ def test_rows_of_the_published_schema(tmp_path: Path, name: str) -> None:
     if unlabelled:
         write_table(tmp_path / "x.jsonl", [unlabelled, row])
         assert len(load_questions(f"{name}:{tmp_path / 'x.jsonl'}", reading)) == len(found)
-        assert dict(reading.malformed) == {"no label": 1}
+        assert dict(reading.malformed) == {source.unlabelled: 1}
     wrong = {"answer": 1} if name in ("nq_open", "gsm8k") else {"nothing": 1}
     write_table(tmp_path / "wrong.jsonl", [wrong])
     with pytest.raises(InvalidData, match=f"line 1: not as {name} describes it"):
         load_questions(f"{name}:{tmp_path / 'wrong.jsonl'}")
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_livecodebench_tests_decide(tmp_path: Path, packed: bool) -> None:
+    row = LIVE if packed else {**LIVE, "private_test_cases": CASES}
+    write_table(tmp_path / "test.jsonl", [row])
+    (question,) = load_questions(f"livecodebench:{tmp_path}")
+    assert question.subject == "easy" and question.tests.count("[1, 2]") == 2
+    place: dict[str, Any] = {}
+    exec("class Solution:\n def add(self, a, b): return tuple(a + x for x in b)", place)
+    exec(question.tests, place)
+    exec("class Solution:\n def add(self, a, b): return b", place)
+    with pytest.raises(AssertionError, match=r"not \[3, 4\]"):
+        exec(question.tests, place)
+
+
+def test_livecodebench_unpacks_nothing_that_runs(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> Any:
+            return (print, ("run",))
+
+    evil = base64.b64encode(zlib.compress(pickle.dumps(Evil()))).decode()
+    write_table(tmp_path / "test.jsonl", [{**LIVE, "private_test_cases": evil}])
+    with pytest.raises(InvalidData, match=r"name builtins\.print"):
+        load_questions(f"livecodebench:{tmp_path}")
+
+
+DEV = [
+    {"question": f"Q{i}?", "subject": s, "choices": ["a", "b", "c", f"d{i}"], "answer": i % 4}
+    for s, n in (("virology", 0), ("anatomy", 10)) for i in range(n, n + 6)
+]  # fmt: skip
+
+
+def test_shots_are_the_first_solved_questions_of_the_subject(tmp_path: Path) -> None:
+    folder = tmp_path / "all"
+    write_table(folder / "dev-00000-of-00001.parquet", DEV)
+    test = [{**DEV[0], "question": "New?"}, {**DEV[7], "question": "Other?"}, DEV[1]]
+    write_table(folder / "test-00000-of-00001.parquet", test)
+    reading = Reading(n_shots=5)
+    found = load_questions(f"mmlu:{tmp_path}", reading)
+    bare = load_questions(f"mmlu:{tmp_path}")
+    assert [q.text for q in found] == ["New?"] * 2 + ["Other?"] * 2, "what is shown is not asked"
+    assert reading.malformed.counts["the choice question is one that is shown"] == 1
+    choice, open_ = found[:2]
+    assert [s.text for s in choice.shots] == [f"Q{i}?" for i in range(5)]
+    assert [s.reply for s in choice.shots] == ["A", "B", "C", "D", "A"]
+    assert [s.reply for s in open_.shots] == ["a", "b", "c", "d3", "a"]
+    assert not open_.shots[0].choices
+    assert {q.group for q in found} < {q.group for q in bare}, "splits do not go by the shots"
+    assert not {q.id for q in found} & {q.id for q in bare}, "the model sees something else"
+    assert from_row(Question, to_row(choice)) == choice
+    with pytest.raises(InvalidData, match="split dev: name the folder"):
+        load_questions(f"mmlu:{folder / 'test-00000-of-00001.parquet'}", reading)
+    with pytest.raises(InvalidData, match="no solved questions"):
+        load_questions(f"piqa:{tmp_path}", reading)
 
 
 def test_opentriviaqa_format(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from calibrant.errors import InvalidData
 from calibrant.study.analysis import analyse, primary
@@ -94,6 +95,10 @@ def test_too_few_and_missing() -> None:
 def test_holm() -> None:
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([]) == []
+    generator = np.random.default_rng(0)
+    for n in range(1, 9):
+        p = np.round(generator.random(n), 1).tolist()  # with ties
+        assert holm(p) == pytest.approx(multipletests(p, method="holm")[1])
 
 
 def test_measures_by_hand() -> None:

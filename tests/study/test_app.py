@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from calibrant.study.answers import SCALES
 from calibrant.study.data import tables
 from calibrant.study.design import Arm
 from calibrant.study.folder import Study, token_hash
@@ -221,6 +222,23 @@ def test_comprehension_is_asked_again_and_then_noted(served: Callable[..., Any])
     assert tables(made)[0][0]["excluded"] == "did not understand the instructions"
 
 
+def test_who_saw_no_model_is_not_asked_about_it(served: Callable[..., Any]) -> None:
+    made, client = served(n_batches=1, n_ability=0, n_practice=0, n_checks=0)
+    for _ in made.design.arms:
+        walker = Walker(client)
+        page = walker.until(lambda step: step == "survey")
+        asked = {name for name, _, _ in page.options}
+        (person, _) = made.store.find(token_hash(walker.token))
+        alone = made.plan(person.slot).arms == ("no_model",)
+        assert asked == ({"difficulty"} if alone else set(SCALES))
+        form = walker.filled(page)
+        assert walker.send({**form, "difficulty": ""}).status_code == 422
+        assert walker.send({**form, "difficulty": "5"}).status_code == 400
+        walker.finish()
+    for row in tables(made)[0]:
+        assert row["difficulty"] == 1 and (row["trust"] is None) == (row["arm"] == "no_model")
+
+
 def test_failed_attention_check(served: Callable[..., Any]) -> None:
     made, client = served()
     walker = Walker(client)
@@ -338,11 +356,14 @@ def test_administration(served: Callable[..., Any]) -> None:
     held = re.findall(r'<th scope="row">(\w+)</th><td>0</td><td>(\d)</td><td>(\d)</td>', page)
     assert sorted(held) == sorted((arm, "1", "1") for arm in made.design.arm_names)
     foreign = {**auth(PASSWORD), "origin": "https://evil.example"}
-    assert client.post("/admin", data={"do": "close"}, headers=foreign).status_code == 403
+    form = {"do": "close", "sure": "yes"}
+    assert client.post("/admin", data=form, headers=foreign).status_code == 403
     assert client.post("/admin", data={"do": "unblind"}, headers=auth(PASSWORD)).status_code == 400
     form = {"do": "unblind", "reason": HOSTILE}
     assert client.post("/admin", data=form, headers=auth(PASSWORD)).status_code == 303
     page = client.get("/admin", headers=auth(PASSWORD)).text
     assert "Accuracy" in page and "unblinded" in page and HOSTILE not in page
-    client.post("/admin", data={"do": "close", "reason": "enough"}, headers=auth(PASSWORD))
-    assert made.store.closed and made.store.logged()[-1][1:] == ("closed", "enough")
+    assert client.post("/admin", data={"do": "close"}, headers=auth(PASSWORD)).status_code == 400
+    assert not made.store.closed
+    client.post("/admin", data={"do": "close", "sure": "yes"}, headers=auth(PASSWORD))
+    assert made.store.closed and made.store.logged()[-1][1:] == ("closed", "on the admin page")

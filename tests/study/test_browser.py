@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from calibrant.study import app, store, views
 from calibrant.study.data import tables
 from calibrant.study.folder import Study
 from calibrant.study.server import running
@@ -121,7 +122,8 @@ def fill(page: Any, step: str) -> None:
         page.get_by_label(legend.split("“")[1].split("”")[0]).check()
     elif step == "survey":
         for name in ("difficulty", "follow", "helpful", "trust"):
-            page.locator(f"input[name={name}]").nth(2).check()
+            if page.locator(f"input[name={name}]").count():
+                page.locator(f"input[name={name}]").nth(2).check()
         page.get_by_label("Is there anything else").fill("<b>words</b>")
 
 
@@ -268,6 +270,23 @@ def test_time_limit(page: Any, site: Any) -> None:
     assert tables(made)[1][0]["late"] and page.told == []
 
 
+def test_return_the_next_day(page: Any, site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The browser was closed amid a question; it is asked again, and its time is told as it was."""
+    made, url = site(min_seconds=1, n_ability=0, n_practice=0, n_checks=0)
+    start(page, url)
+    until(page, "trial")
+    link = page.url
+    page.goto("about:blank")
+    now = time.time
+    for module in (app, store, views):
+        monkeypatch.setattr(module.time, "time", lambda: now() + 86_400)
+    page.goto(link)
+    assert page.locator("input[name=step]").get_attribute("value") == "trial-0"
+    until(page, "done")
+    _, trials = tables(made)
+    assert trials[0]["seconds"] > 86_000 > 60 > trials[1]["seconds"] and page.told == []
+
+
 def test_return_on_another_device(browser: Any, page: Any, site: Any) -> None:
     _, url = site()
     start(page, url)
@@ -357,8 +376,14 @@ def test_administration(browser: Any, axe: str, site: Any) -> None:
     page.goto(url + "/admin")
     page.told.clear()  # the browser reports the status 401 before it sends the password
     check(page, axe)
-    page.get_by_label("Reason").fill("enough")
-    page.get_by_role("button", name="Close the study").click()
+    page.get_by_label("Reason").fill("a test")
+    page.keyboard.press("Enter")  # shows results and closes nothing
+    page.wait_for_selector("text=unblinded")
+    assert not made.store.closed
+    check(page, axe)
+    page.get_by_label("It cannot be opened again").check()
+    page.get_by_role("button", name="Close for good").click()
+    page.wait_for_selector("text=Closed 20")
     check(page, axe)
     assert made.store.closed
     context.close()

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from calibrant.cli import app
 from calibrant.errors import InvalidData
 from calibrant.records import Answer, Confidence, Grade, ModelName, Question, Verdict
 from calibrant.runs import Run
 from calibrant.study.design import Arm
-from calibrant.study.folder import new_study
+from calibrant.study.folder import Study, new_study
 from calibrant.study.items import of_run
 
 from .conftest import make_design
@@ -102,3 +103,15 @@ def test_runs_without_scores(tmp_path: Path) -> None:
         of_run(run.folder)
     with pytest.raises(InvalidData, match=r"no manifest\.json"):
         of_run(tmp_path)
+
+
+def test_the_papers_arms_of_a_run(tmp_path: Path) -> None:
+    run, folder = make_run(tmp_path / "run"), tmp_path / "study"
+    sizes = ["--n-questions", "10", "--n-batches", "2", "--n-ability", "2", "--password", "x"]
+    words = ["study", "new", str(folder), "--run", str(run.folder), *sizes]
+    app(["study"])(words, standalone_mode=False)
+    told = {arm.name: (arm.form, arm.confidence) for arm in Study(folder).design.arms}
+    assert told == {
+        "no_model": ("none", ""), "prediction": ("prediction", ""), "random": ("number", "random"),
+        "zero_shot": ("number", "zero_shot/none"), "tuned": ("number", "lora_prompt"),
+    }  # fmt: skip

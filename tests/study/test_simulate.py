@@ -6,13 +6,15 @@ import asyncio
 import csv
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -24,7 +26,7 @@ from calibrant.runs import read_parquet
 from calibrant.study.data import PARTICIPANTS, TRIALS, tables
 from calibrant.study.design import Arm
 from calibrant.study.export import export
-from calibrant.study.folder import Study, simulated_copy
+from calibrant.study.folder import Study, simulated_copy, token_hash
 from calibrant.study.plan import cell_of
 from calibrant.study.policies import crowd
 from calibrant.study.report import write_report
@@ -102,26 +104,43 @@ def test_sessions_side_by_side_lose_and_double_nothing(
     copy.store.shut()
 
 
-def _serve(folder: Path, port: int) -> subprocess.Popen[bytes]:
+@pytest.fixture
+def serve() -> Iterator[Callable[[Study, int], subprocess.Popen[bytes]]]:
+    """Serve a study from a process of its own."""
+    started: list[subprocess.Popen[bytes]] = []
     code = "from calibrant.cli import main; main()"
-    words = [sys.executable, "-c", code, "study", "serve", str(folder), "--port", str(port)]
-    process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
-    for _ in range(400):
-        try:
-            if httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200:
-                return process
-        except httpx.TransportError:
-            time.sleep(0.05)
-    process.kill()
-    raise AssertionError("the server does not start")
+
+    def start(made: Study, port: int) -> subprocess.Popen[bytes]:
+        words = ["study", "serve", str(made.folder), "--port", str(port)]
+        words += ["--database", made.database]
+        started.append(
+            subprocess.Popen([sys.executable, "-c", code, *words], stderr=subprocess.DEVNULL)
+        )
+        for _ in range(2400):
+            try:
+                if httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200:
+                    return started[-1]
+            except httpx.TransportError:
+                time.sleep(0.05)
+        raise AssertionError("the server does not start")
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
 
 
-def test_kill_9_loses_nothing_that_was_acknowledged(study: Callable[..., Study]) -> None:
-    made = study(n_ability=0, n_practice=0, n_checks=0)
+def _free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    process = _serve(made.folder, port)
+        return int(found.getsockname()[1])
+
+
+def test_kill_9_loses_nothing_that_was_acknowledged(
+    study: Callable[..., Study], serve: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    made, port = study(n_ability=0, n_practice=0, n_checks=0), _free_port()
+    process = serve(made, port)
     with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
         walker = Walker(client)
         for number in range(2):
@@ -129,13 +148,58 @@ def test_kill_9_loses_nothing_that_was_acknowledged(study: Callable[..., Study])
             assert walker.send({**page.hidden, "response": "1"}).status_code == 303
             os.kill(process.pid, signal.SIGKILL)  # between the acknowledgement and all else
             process.wait()
-            process = _serve(made.folder, port)
+            process = serve(made, port)
             assert walker.page().data["step"] == "feedback"
         walker.finish()
     process.terminate()
     assert process.wait() in (0, -signal.SIGTERM)
     participants, trials = tables(made)
     assert participants[0]["n_trials"] == len(trials) == 6 and participants[0]["finished"]
+
+
+def test_kill_9_at_any_time(
+    study: Callable[..., Study], serve: Callable[..., subprocess.Popen[bytes]], database: str
+) -> None:
+    """People act side by side while the server is killed and started again, three times."""
+    made, port = study(n_ability=1, n_practice=0, n_checks=0, database=database), _free_port()
+    process = serve(made, port)
+
+    def take_part(_: int) -> tuple[str, list[str]]:
+        acknowledged: list[str] = []
+        walker = None
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            for _ in range(2000):
+                try:
+                    walker = walker or Walker(client)
+                    page = walker.page()
+                    if "code" in page.data:
+                        return walker.token, acknowledged
+                    reply = walker.send(walker.filled(page))
+                except httpx.TransportError:  # no server: try again, as people do
+                    time.sleep(0.05)
+                    continue
+                assert reply.status_code == 303
+                acknowledged += [page.hidden["step"]] * (page.hidden["kind"] == "answer")
+        raise AssertionError("the session does not end")
+
+    with ThreadPoolExecutor(8) as pool:
+        coming = [pool.submit(take_part, i) for i in range(8)]
+        for _ in range(3):
+            time.sleep(random.uniform(0.2, 0.6))
+            were_done = all(future.done() for future in coming)
+            process.kill()
+            process.wait()
+            process = serve(made, port)
+        found = [future.result() for future in coming]
+    assert not were_done  # the last kill came while people were there
+    slots = []
+    for token, acknowledged in found:
+        person, events = made.store.find(token_hash(token))
+        stored = [event.step for event in events if event.kind == "answer"]
+        assert set(acknowledged) <= set(stored) and len(stored) == len(set(stored))
+        assert "survey" in stored
+        slots.append(person.slot)
+    assert sorted(slots) == list(range(8))
 
 
 def call(*words: str) -> None:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import secrets
+import shutil
+import sqlite3
+import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +172,37 @@ def test_an_older_store_is_brought_up_to_date(database: str) -> None:
     again.shut()
     with pytest.raises(Mismatch, match="update Calibrant"):
         Store(database, "study")
+
+
+def test_what_was_acknowledged_is_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power failure leaves what had been written when the disk was last waited for."""
+    path, kept = tmp_path / "store.sqlite3", tmp_path / "kept"
+    store = Store(f"sqlite:///{path}", "study")
+    arrive(store, "a")
+    kept.mkdir()
+    waits = []
+
+    def fsync(_: int) -> None:
+        for file in (path, path.with_name("store.sqlite3-wal")):
+            shutil.copy(file, kept / file.name)
+        waits.append(1)
+        time.sleep(0.02)  # others come meanwhile
+
+    monkeypatch.setattr("calibrant.study.database.os.fsync", fsync)
+    reading = threading.Lock()
+
+    def add(i: int) -> bool:
+        with store.turn(token_hash("a")) as turn:
+            turn.append("answer", f"step-{i}")
+        with reading, store._disk._lock:
+            copy = shutil.copytree(kept, tmp_path / f"kept-{i}")
+            with closing(sqlite3.connect(copy / path.name)) as found:
+                return (f"step-{i}",) in found.execute("SELECT step FROM events").fetchall()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(add, range(40)))
+    assert len(waits) < 40  # one wait served several
+    store.shut()
 
 
 def test_another_studys_store_is_refused(opened: Store, database: str) -> None:

@@ -45,7 +45,7 @@ class Walker:
 
     def filled(self, page: Page) -> dict[str, str]:
         """An answer that is accepted: the first option, the right one of checks."""
-        form = page.hidden
+        form = dict(page.hidden)
         if form["kind"] == "seen":
             return form
         names = dict.fromkeys(name for name, _, _ in page.options)

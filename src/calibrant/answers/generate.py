@@ -6,7 +6,7 @@ Shape suffixes: B batch, T tokens, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
@@ -115,6 +115,7 @@ def _generated(
     say: Callable[[str], None],
 ) -> list[T]:
     prompts = Prompts(model.tokenizer)
+    questions = [within(question, model, limit) for question in questions]
     rows = [prompts.question(question) for question in questions]
 
     def on(batch: list[int]) -> list[T]:
@@ -123,6 +124,15 @@ def _generated(
         return work(asked, made, to_answers(asked, made, model, prompts))
 
     return model.batched(rows, on, limit, say)
+
+
+def within(question: Question, model: LocalModel, n_new: int) -> Question:
+    """The question with as many of its shots, the last ones, as the model has positions for."""
+    most = getattr(model.module.config, "max_position_embeddings", None)
+    prompts = Prompts(model.tokenizer)
+    while most and question.shots and len(prompts.question(question)) + n_new > most:
+        question = replace(question, shots=question.shots[1:])
+    return question
 
 
 def to_answers(
@@ -140,7 +150,7 @@ def to_answers(
                 text=text,
                 extracted=extract(text, question),
                 model=model.name,
-                prompt=prompts.label,
+                prompt=prompts.label_of(question),
                 token_ids=tuple(ids[i]),
                 log_probs=tuple(made.log_probs[i]),
                 top_log_probs=tuple(map(tuple, made.top[i])),

@@ -7,14 +7,14 @@ Text is tokenised only for the answers of another model.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from calibrant.errors import Mismatch
 from calibrant.models.local import LocalModel
 from calibrant.models.model import Model
-from calibrant.records import LETTERS, Answered, ModelName, Question, content_hash
+from calibrant.records import LETTERS, Answered, ModelName, Question, Shot, content_hash
 
 VERSION = "1"
 QUERY = "Is the proposed answer correct?\nChoices:\n(i): no\n(ii): yes\nAnswer:"
@@ -58,7 +58,7 @@ def probabilities(n: int, words: Sequence[str] = ()) -> str:
     )
 
 
-def content(question: Question, how: str = "") -> str:
+def content(question: Question | Shot, how: str = "") -> str:
     """What the user says: context, question, options, and how to answer (the usual way if "")."""
     lines = [question.context] if question.context else []
     lines.append(question.text)
@@ -68,6 +68,17 @@ def content(question: Question, how: str = "") -> str:
     usual = WITH_LETTER if question.choices else "Answer briefly."
     lines.append(how or usual)
     return "\n".join(lines)
+
+
+def _turns(shots: Sequence[Shot]) -> list[dict[str, str]]:
+    """Each shot as a user's question and the reply."""
+    said = ((("user", content(shot)), ("assistant", shot.reply)) for shot in shots)
+    return [{"role": role, "content": text} for pair in said for role, text in pair]
+
+
+def messages(question: Question) -> list[dict[str, str]]:
+    """What is said to ask a question of a model behind an endpoint, its shots first."""
+    return [*_turns(question.shots), {"role": "user", "content": content(question)}]
 
 
 def evidence(item: Answered, *, tell_model: bool = False) -> tuple[str, str, str]:
@@ -141,9 +152,21 @@ class Prompts:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def question(self, question: Question, how: str = "") -> list[int]:
-        """Token ids that ask a question; `how` as in `content`."""
+        """Token ids that ask a question, its shots first; `how` as in `content`, without shots."""
+        opening, between = self._opening(() if how else question.shots), self._frame[1]
+        return self._ids(opening + content(question, how) + between)
+
+    def _opening(self, shots: Sequence[Shot]) -> str:
+        """Text before a question: each shot as it would be asked and answered."""
         before, between, _ = self._frame
-        return self._ids(before + content(question, how) + between)
+        if not shots:
+            return before
+        if not self._is_chat:
+            shown = (f"{before}{content(shot)}{between} {shot.reply}\n\n" for shot in shots)
+            return "".join(shown) + before
+        said = [*_turns(shots), {"role": "user", "content": _MARK}]
+        text = self.tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
+        return str(text.split(_MARK)[0])
 
     def answer(self, question: Question, text: str) -> list[int]:
         """Token ids of an answer given as text."""
@@ -218,6 +241,7 @@ class Prompts:
     ) -> tuple[list[int], list[int], list[int]]:
         """(question, answer, query): the one sequence that confidences are learned and read from.
 
+        Shots are not in it: the query is zero-shot, after the very tokens that were generated.
         The answer is the generated tokens without the end marker when `model` generated it,
         otherwise its text.
         """
@@ -229,7 +253,7 @@ class Prompts:
         else:
             ids = self.answer(item.question, answer.text)
         after = self.query if request == QUERY else self.request(request)
-        return self.question(item.question), ids, list(after)
+        return self.question(replace(item.question, shots=())), ids, list(after)
 
     @property
     def record(self) -> dict[str, Any]:
@@ -246,6 +270,13 @@ class Prompts:
     def label(self) -> str:
         """Name, version and hash."""
         return f"brief/{VERSION}/{content_hash(self.record)}"
+
+    def label_of(self, question: Question) -> str:
+        """The label, with the number of shots and their hash where the question has some."""
+        if not question.shots:
+            return self.label
+        shown = content_hash(self._opening(question.shots))
+        return f"{self.label}/{len(question.shots)}-shot/{shown}"
 
 
 def text_record(model: Model) -> dict[str, Any] | None:

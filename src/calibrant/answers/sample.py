@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from calibrant.answers.extract import extract
-from calibrant.answers.generate import MAX_NEW_TOKENS, ends
+from calibrant.answers.generate import MAX_NEW_TOKENS, ends, within
 from calibrant.answers.prompts import Prompts, decode
 from calibrant.errors import InvalidData
 from calibrant.models.local import LocalModel
@@ -120,6 +120,7 @@ def _sample_all(
     say: Callable[[str], None],
 ) -> list[list[Answer]]:
     prompts = Prompts(model.tokenizer)
+    questions = [within(question, model, sampling.max_new_tokens) for question in questions]
     rows = [prompts.question(question) for question in questions]
 
     def work(batch: list[int]) -> list[list[Answer]]:
@@ -162,7 +163,7 @@ def _answer(
         text=text,
         extracted=extract(text, question),
         model=model.name,
-        prompt=prompts.label,
+        prompt=prompts.label_of(question),
         sampling=f"{sampling.label} sample={k}",
         token_ids=tuple(ids),
         log_probs=tuple(log_probs),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 
 from calibrant.answers.extract import extract
-from calibrant.answers.prompts import content
+from calibrant.answers.prompts import messages
 from calibrant.answers.sample import Sampling
 from calibrant.errors import ModelUnavailable
 from calibrant.models.remote import Chat, RemoteModel, run_async, side_by_side
@@ -39,7 +39,7 @@ def sample_remote(
     async def one(question: Question, k: int) -> None:
         try:
             reply = await model.chat(
-                [{"role": "user", "content": content(question)}],
+                messages(question),
                 max_new_tokens=1 if question.choices else sampling.max_new_tokens,
                 temperature=sampling.temperature,
                 top_p=sampling.top_p,
@@ -54,7 +54,7 @@ def sample_remote(
             text=reply.text,
             extracted=extract(reply.text, question),
             model=model.name,
-            prompt="chat",
+            prompt=f"chat/{len(question.shots)}-shot" if question.shots else "chat",
             sampling=f"{sampling.label} sample={k}",
             log_probs=reply.log_probs,
             finish_reason="stop" if reply.finish_reason == "stop" else "length",

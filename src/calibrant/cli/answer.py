@@ -14,6 +14,7 @@ def command(
     out: options.Out = Path("runs/demo"),
     column: options.Column = None,
     malformed: options.Malformed = "error",
+    shots: options.Shots = 0,
     subsets: options.Subsets = "",
     n_train: options.NTrain = 2000,
     n_test: options.NTest = 450,
@@ -40,7 +41,7 @@ def command(
         trust_remote_code=trust_remote_code,
         quantize=quantize,
     )
-    reading = options.reading(column, malformed, FIELDS)
+    reading = options.reading(column, malformed, FIELDS, shots)
     run = open_run(
         out,
         here,

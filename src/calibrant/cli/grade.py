@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from calibrant.cli import options, tell
 
 
 def command(
     run: options.RunFolder,
     grader: options.Grader = "exact",
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="NAME=VALUE of a grader's setting; repeat it.")
-    ] = None,
+    settings: options.GraderSettings = None,
     as_json: options.Json = False,
 ) -> None:
     """Grade the answers of a run anew; the model is not asked again.

@@ -27,6 +27,9 @@ Column = Annotated[list[str] | None, typer.Option(help="FIELD=COLUMN of your fil
 Malformed = Annotated[
     str, typer.Option(help="Rows that cannot be used: error, or skip (and count them).")
 ]
+Shots = Annotated[
+    int, typer.Option(help="Solved questions before each one: mmlu, mmlu_pro, gsm8k have some.")
+]
 Out = Annotated[Path, typer.Option(help="The run's folder.")]
 RunFolder = Annotated[Path, typer.Argument(help="The run's folder.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
@@ -38,6 +41,9 @@ Quantize = Annotated[
     str, typer.Option(help="8bit or 4bit: load the model's weights in so many bits.")
 ]
 Grader = Annotated[str, typer.Option(help="How open answers are graded.")]
+GraderSettings = Annotated[
+    list[str] | None, typer.Option("--set", help="NAME=VALUE of a grader's setting; repeat it.")
+]
 Estimators = Annotated[str, typer.Option(help="Names, parted by commas.")]
 ALL_ESTIMATORS = (
     "base_rate,subject_rate,sequence_likelihood,token_entropy,zero_shot,stacked,lora_prompt"
@@ -54,11 +60,13 @@ Clip = Annotated[float | None, typer.Option(help="Clip confidences for the log l
 Seed = Annotated[int, typer.Option(help="Of everything that is drawn.")]
 
 
-def reading(column: list[str] | None, malformed: str, known: Sequence[str]) -> Reading:
+def reading(
+    column: list[str] | None, malformed: str, known: Sequence[str], n_shots: int = 0
+) -> Reading:
     """How a file is read."""
     if malformed not in ("error", "skip"):
         raise UnknownName("treatment of malformed rows", malformed, ("error", "skip"))
-    return Reading.of(column or (), known, skip=malformed == "skip")
+    return Reading.of(column or (), known, skip=malformed == "skip", n_shots=n_shots)
 
 
 def names(text: str) -> list[str]:

@@ -9,6 +9,7 @@ import typer
 
 from calibrant.cli import options, say, tell
 from calibrant.cli.options import names, progress
+from calibrant.errors import InvalidData
 
 NTrain = Annotated[
     int | None,
@@ -36,8 +37,10 @@ def command(
     grader: Annotated[
         str, typer.Option(help="How open answers are graded: exact, if the file does not tell.")
     ] = "",
+    grader_settings: options.GraderSettings = None,
     column: options.Column = None,
     malformed: options.Malformed = "error",
+    shots: options.Shots = 0,
     subsets: options.Subsets = "",
     n_train: NTrain = None,
     n_test: NTest = None,
@@ -57,6 +60,7 @@ def command(
     Example: calibrant run --model almanac-small --questions almanac --out runs/demo
     """
     from calibrant.evaluation.evaluate import Settings
+    from calibrant.grades.grader import grader_called
     from calibrant.reporting.terminal import results_table
 
     common: dict[str, Any] = {
@@ -71,9 +75,12 @@ def command(
         "trust_remote_code": trust_remote_code,
         "quantize": quantize,
     }
+    use = grader_called(grader or "exact", grader_settings) if grader_settings else grader
     if answers:
+        if shots:
+            raise InvalidData("shots are for asking a model: with --answers nothing is asked")
         metrics = _given(
-            out, answers, answered_by, names(estimators), grader, column, malformed,
+            out, answers, answered_by, names(estimators), use, column, malformed,
             n_train, n_test, model, load, common,
         )  # fmt: skip
     else:
@@ -82,7 +89,7 @@ def command(
         from calibrant.questions.fields import FIELDS
         from calibrant.questions.mixture import Sizes
 
-        reading = options.reading(column, malformed, FIELDS)
+        reading = options.reading(column, malformed, FIELDS, shots)
         here = LocalModel(model, **load)
         with progress("answers") as bar:
             metrics = run(
@@ -90,7 +97,7 @@ def command(
                 model=here,
                 questions=questions,
                 estimators=names(estimators) or ESTIMATORS,
-                grader=grader or "exact",
+                grader=use or "exact",
                 sizes=Sizes.of(n_train or 2000, n_test or 450),
                 subsets=names(subsets),
                 reading=reading,
@@ -107,7 +114,7 @@ def _given(
     answers: Path,
     answered_by: str,
     estimators: list[str],
-    grader: str,
+    grader: Any,
     column: list[str] | None,
     malformed: str,
     n_train: int | None,

@@ -23,7 +23,8 @@ Database = Annotated[str, typer.Option(help="URL of a database; SQLite in the fo
 Unblind = Annotated[
     str, typer.Option(help="Why results are looked at while the study is open; is logged.")
 ]
-DEFAULT_ARMS = "no_model,prediction,random,zero_shot,tuned=lora_prompt"
+RUN_ARMS = "no_model,prediction,random,zero_shot=zero_shot/none,tuned=lora_prompt"
+TABLE_ARMS = "no_model,prediction,random,zero_shot,tuned"
 
 
 @sub.command("new")
@@ -37,8 +38,12 @@ def new(
         Path | None, typer.Option(help="A design.json; options below are ignored then.")
     ] = None,
     arms: Annotated[
-        str, typer.Option(help="NAME[=CONFIDENCE[:FORM[:THRESHOLD]]], parted by commas.")
-    ] = DEFAULT_ARMS,
+        str,
+        typer.Option(
+            help="NAME[=CONFIDENCE[:FORM[:THRESHOLD]]], parted by commas; the paper's five when"
+            " empty."
+        ),
+    ] = "",
     title: Annotated[str, typer.Option(help="Shown on every page.")] = "",
     contact: Annotated[str, typer.Option(help="Whom participants can ask.")] = "",
     within: Annotated[bool, typer.Option("--within", help="Everyone sees all arms.")] = False,
@@ -83,7 +88,7 @@ def new(
         made = Design.from_json(design.read_text("utf-8"))
     else:
         made = Design(
-            arms=tuple(Arm.parse(text) for text in names(arms)),
+            arms=tuple(map(Arm.parse, names(arms or (RUN_ARMS if run else TABLE_ARMS)))),
             title=title or Design.title,
             contact=contact,
             within=within,
@@ -264,8 +269,9 @@ def simulate(
     found = run(Study(folder), out, participants, names(policies), leaving=leaving, seed=seed)
     text = (
         f"{found['finished']} of {participants} finished, {found['requests']} requests,"
-        f" {found['failed']} failed; {found['thresholds_near']} of {found['thresholds']} thresholds"
-        f" within 5 points\ncalibrant study analyse {out}"
+        f" {found['failed']} failed; of {found['thresholds']} thresholds {found['thresholds_near']}"
+        f" are found within 5 points, {found['thresholds_covered']} lie in their 95 % interval"
+        f"\ncalibrant study analyse {out}"
     )
     tell(found, as_json, text)
 

@@ -23,7 +23,13 @@ from calibrant.estimators.estimator import (
     non_default,
     silent,
 )
-from calibrant.models.encoder import DEFAULT, Encoder, check_encoder, encoder_called
+from calibrant.models.encoder import (
+    DEFAULT,
+    Encoder,
+    Precision,
+    check_encoder,
+    encoder_called,
+)
 from calibrant.models.model import Model
 from calibrant.records import Answered, Graded, ModelName
 from calibrant.training import adapters
@@ -58,6 +64,9 @@ class TunedEncoder(Estimator):
     """Peak rate."""
     patience: int = 3
     """Evaluations (four an epoch) without a better validation log loss before it stops."""
+    precision: Precision = "float32"
+    """Of the matrix products; bfloat16 is three times as fast where the processor knows it, and its
+    scores depend on the batch by some hundredths."""
 
     @property
     def variant(self) -> str:
@@ -93,9 +102,16 @@ class TunedEncoder(Estimator):
             line.weight.zero_()
             line.bias.fill_(float(log_odds(correct.mean())))
         with adapters.attached(encoder, config) as peft:
-            tuning = TextTuning(peft, line, encoder, _rows(kept, encoder, self), correct.tolist())
-            checking = TextTuning(
-                peft, line, encoder, _rows(checked, encoder, self), checked_correct.tolist()
+            tuning, checking = (
+                TextTuning(
+                    peft,
+                    line,
+                    encoder,
+                    _rows(items, encoder, self),
+                    labels.tolist(),
+                    precision=self.precision,
+                )
+                for items, labels in ((kept, correct), (checked, checked_correct))
             )
             trained = _train(self, tuning, checking, seed, folder, say)
             adapters.load_trained(peft, trained.weights)
@@ -161,9 +177,10 @@ class FittedTunedEncoder(FittedEstimator):
         encoder = encoder_called(self.estimator.encoder)
         check_encoder(encoder, self.encoder)
         rows = _rows(items, encoder, self.estimator)
-        with adapters.attached(encoder, self.config, self.weights) as peft:
+        tuned = adapters.attached(encoder, self.config, self.weights)
+        with tuned as peft, encoder.computing_in(self.estimator.precision):
             pooled_ND = encoder.batched(
-                rows, lambda part: encoder.pooled([rows[i] for i in part], peft)
+                rows, lambda part: encoder.pooled([rows[i] for i in part], peft).float()
             )
         logits_N1 = torch.nn.functional.linear(pooled_ND, self.head["weight"], self.head["bias"])
         return Scores.whole(logits_N1[:, 0].double().numpy())

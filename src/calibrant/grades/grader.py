@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
 from calibrant import registry
-from calibrant.records import Answered, Format, Grade, Question, Verdict
-from calibrant.settings import with_settings
+from calibrant.records import Answered, Format, Grade, Question, Verdict, content_hash
+from calibrant.settings import settings_of, with_settings
 
 Note = Callable[..., None]
 """Takes what a grader tells of its work, as `Run.note` does: note(judge={"n_requests": 12})."""
@@ -46,6 +46,11 @@ class Grader(ABC):
     def label(self) -> str:
         """Name and version, as grades carry it."""
         return f"{self.name}/{self.version}"
+
+    @property
+    def digest(self) -> str:
+        """Hash of all that its verdicts depend on."""
+        return content_hash(self.label, settings_of(self))
 
     def grade(self, items: Sequence[Answered], note: Note = unnoted) -> list[Grade]:
         """A verdict for each item, in their order; never a guess: what cannot be graded says so."""

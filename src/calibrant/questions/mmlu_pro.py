@@ -14,6 +14,7 @@ class MmluPro(Published):
     name: ClassVar = "mmlu_pro"
     hub: ClassVar = "TIGER-Lab/MMLU-Pro"
     revision: ClassVar = "3373e0b32277875b8db2aa555a333b78a08477ea"
+    shots_from: ClassVar = "validation"
     schema: ClassVar = "dataset card: question, options (3-10), answer (letter), answer_index, ..."
 
     def ask(self, row: Row) -> Ask | None:

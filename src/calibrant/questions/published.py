@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import heapq
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,7 +18,7 @@ from calibrant.errors import InvalidData
 from calibrant.questions.hub import hub_rows
 from calibrant.questions.source import QuestionSource, text_group
 from calibrant.questions.wrapped import Ask, is_wrapped, unwrap
-from calibrant.records import Format, Question, Source, content_hash
+from calibrant.records import LETTERS, Format, Question, Shot, Source, content_hash
 from calibrant.tables import MORE_SUFFIXES, SUFFIXES, Reading, Row, iterate_table
 
 __all__ = ["Ask", "Published", "Row", "lettered", "shuffled"]
@@ -29,7 +29,6 @@ LAYOUTS = (
     *(f"{{split}}{suffix}" for suffix in (*SUFFIXES, *MORE_SUFFIXES)),
 )  # fmt: skip
 """Where files lie below a folder, the hub's own layouts first."""
-UNLABELLED = "no label"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +50,8 @@ class Published(QuestionSource):
     """Further layouts below a local folder, with {split}."""
     formats: ClassVar[tuple[Format, ...]] = ("choice", "open")
     """The forms in which it can be asked."""
+    unlabelled: ClassVar[str] = "no label"
+    """Why a row is left out that asks nothing."""
     open_text: ClassVar[str] = "{text}"
     """How it is put without its choices; {choices} names them where one is to be picked."""
 
@@ -86,6 +87,8 @@ class Published(QuestionSource):
     def iterate(self) -> Iterator[Question]:
         """One after another; rows without a label and repeated questions are left out, counted."""
         malformed, seen = self.reading.malformed, set[str]()
+        shots = self._shots() if self.reading.n_shots and self.shots_from else {}
+        shown = {question.group for found in shots.values() for question in found}
         for where, row in self._drawn():
             try:
                 ask = unwrap(row) if is_wrapped(row) else self.ask(row)
@@ -96,13 +99,33 @@ class Published(QuestionSource):
                 )
                 continue
             if ask is None:
-                malformed.leave_out(where, UNLABELLED)
+                malformed.leave_out(where, self.unlabelled)
             for question in filter(None, made):
-                if question.id in seen:
+                if question.group in shown:
+                    malformed.leave_out(
+                        where, f"the {question.format} question is one that is shown"
+                    )
+                elif question.id in seen:
                     malformed.leave_out(where, f"the same {question.format} question again")
                 else:
                     seen.add(question.id)
-                    yield question
+                    solved = shots.get((question.subject, question.format), ())
+                    yield with_shots(question, solved) if solved else question
+
+    def _shots(self) -> dict[tuple[str, Format], list[Question]]:
+        """(subject, format) -> the first solved questions of it, as many as are shown."""
+        if self.path and Path(self.path).is_file():
+            raise InvalidData(
+                f"solved questions to show are in the split {self.shots_from}: name the folder"
+                f" that holds both, not the file {self.path}"
+            )
+        found: dict[tuple[str, Format], list[Question]] = {}
+        source = replace(self, split=self.shots_from, n=None, reading=Reading())
+        for question in source.iterate():
+            kept = found.setdefault((question.subject, question.format), [])
+            if len(kept) < self.reading.n_shots:
+                kept.append(question)
+        return found
 
     def _question(self, ask: Ask, form: Format) -> Question | None:
         """The question in one form; None where it has no such form."""
@@ -174,6 +197,20 @@ class Published(QuestionSource):
             f"{place} holds no {' or '.join(layouts[: len(self.files) + 2])} for {self.name}:"
             f" it holds {there}"
         )
+
+
+def with_shots(question: Question, solved: Sequence[Question]) -> Question:
+    """The question with others before it, each with its target as a model should reply it."""
+    shots = (
+        Shot(
+            text=one.text,
+            context=one.context,
+            choices=one.choices,
+            reply=LETTERS[one.choices.index(one.targets[0])] if one.choices else one.targets[0],
+        )
+        for one in solved
+    )
+    return replace(question, shots=tuple(shots), id="")
 
 
 def lettered(text: str, choices: Mapping[str, Any], key: str) -> Ask | None:

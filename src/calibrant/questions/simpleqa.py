@@ -13,9 +13,10 @@ class Simpleqa(Published):
 
     name: ClassVar = "simpleqa"
     hub: ClassVar = "basicv8vc/SimpleQA"
+    revision: ClassVar = "e319282ab125c3dbd0c7fd00be2e4dd54e7e8f94"
     schema: ClassVar = (
         "openai/simple-evals, simple_qa_test_set.csv: metadata (a Python dict as text), problem,"
-        " answer; the hub's copy has the same columns (no commit of it was verified: not pinned)"
+        " answer; the hub's copy has the same columns"
     )
     files: ClassVar = ("simple_qa_test_set.csv",)
 

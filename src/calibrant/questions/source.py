@@ -20,6 +20,8 @@ class QuestionSource(ABC):
     """Settings of a source."""
 
     name: ClassVar[str]
+    shots_from: ClassVar[str] = ""
+    """Split with the solved questions that are shown before others; empty: it has none."""
 
     @abstractmethod
     def load(self) -> list[Question]:
@@ -71,11 +73,17 @@ def iterate_questions(
     texts = [text.strip() for text in names.split(",") if text.strip()]
     if not texts:
         raise InvalidData("no question source is named")
+    parts = [text.partition("=") for text in texts]
+    held = [part in HELD_OUT and bool(rest) for part, _, rest in parts]
+    sources = [
+        _source(rest if held_out else text, reading, seed)
+        for text, held_out, (_, _, rest) in zip(texts, held, parts)
+    ]
+    if reading.n_shots and not any(source.shots_from for source in sources):
+        raise InvalidData(f"{names} has no solved questions to show: leave out the shots")
     seen: set[str] = set()
-    for text in texts:
-        part, _, rest = text.partition("=")
-        held_out = part in HELD_OUT and bool(rest)
-        for question in _source(rest if held_out else text, reading, seed).iterate():
+    for text, (part, _, _), held_out, source in zip(texts, parts, held, sources):
+        for question in source.iterate():
             if held_out:
                 question = replace(question, source=replace(question.source, split=part))
             if len(texts) > 1:

@@ -74,12 +74,12 @@ class Admin:
         except ValueError:
             form = {}
         reason = form.get("reason", "").strip()[:MAX_REASON]
-        if form.get("do") == "close":
-            await run_in_threadpool(self.study.store.close, reason or "on the admin page")
+        if form.get("do") == "close" and form.get("sure") == "yes":
+            await run_in_threadpool(self.study.store.close, "on the admin page")
         elif form.get("do") == "unblind" and reason:
             await run_in_threadpool(self.study.store.log, "unblinded", reason)
         else:
-            return HTMLResponse("Give a reason.", 400)
+            return HTMLResponse("Give a reason, or say that you are sure.", 400)
         return RedirectResponse("/admin", 303)
 
     def _is_admin(self, request: Request) -> bool:

@@ -18,7 +18,7 @@ MAX_COMMENT = 2000
 EARLY_S = 0.25
 """Clocks and networks: an answer may come so much before the least time."""
 SCALES = ("difficulty", "follow", "helpful", "trust")
-"""Closing questions with five points; the last three can be answered with "no model"."""
+"""Closing questions with five points; the last three are for those who saw a model."""
 N_OPTIONS = 5
 """Options of an attention check and points of a scale."""
 Form = Mapping[str, str]
@@ -56,7 +56,7 @@ def read_answer(session: Session, step: Step, form: Form, now: float) -> dict[st
         chosen, wanted = _index(form["response"], N_OPTIONS), check_option(session, step)
         return {"response": chosen, "passed": chosen == wanted}
     if step.kind == "survey":
-        return _survey(form)
+        return _survey(session, form)
     return {}
 
 
@@ -158,16 +158,19 @@ def check_option(session: Session, step: Step) -> int:
     return int(generator.integers(N_OPTIONS))
 
 
-def _survey(form: Form) -> dict[str, Any]:
+def scales(session: Session) -> tuple[str, ...]:
+    """The closing questions that fit what the participant saw."""
+    assert session.plan is not None
+    saw_model = any(session.design.arm(name).form != "none" for name in session.plan.arms)
+    return SCALES if saw_model else SCALES[:1]
+
+
+def _survey(session: Session, form: Form) -> dict[str, Any]:
     data: dict[str, Any] = {}
-    for name in SCALES:
-        given = form.get(name, "")
-        if not given:
+    for name in scales(session):
+        if not form.get(name):
             raise Refused("survey.missing")
-        if given == "none" and name != "difficulty":
-            data[name] = None
-        else:
-            data[name] = 1 + _index(given, N_OPTIONS)
+        data[name] = 1 + _index(form[name], N_OPTIONS)
     comment = form.get("comment", "").strip()
     if len(comment) > MAX_COMMENT:
         raise Refused("question.long", n=MAX_COMMENT)

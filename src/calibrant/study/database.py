@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from contextlib import suppress
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,8 +28,9 @@ def engine_of(url: str) -> Engine:
 
 def _prepare(connection: Any, _: Any) -> None:
     connection.isolation_level = None  # transactions begin where we say
+    # NORMAL: a commit does not wait for the disk, for all others would wait with it; see Disk.
     for pragma in (
-        "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON",
+        "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON",
         "busy_timeout=30000",
     ):  # fmt: skip
         connection.execute(f"PRAGMA {pragma}")
@@ -42,3 +46,38 @@ def lock(connection: Connection, what: str) -> None:
     """Wait until no other transaction holds this lock (SQLite has one writer anyway)."""
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext(:what))"), {"what": what})
+
+
+class Disk:
+    """Waits until the disk has what SQLite has committed: once for all who wait at a time.
+
+    Parameters
+    ----------
+    file
+        The database; its journal lies beside it.
+    """
+
+    def __init__(self, file: str) -> None:
+        self._journal = f"{file}-wal"
+        self._lock = threading.Lock()
+        self._committed = self._kept = 0
+
+    def committed(self) -> int:
+        """Count a commit; to be called by one thread at a time."""
+        self._committed += 1
+        return self._committed
+
+    def wait(self, number: int) -> None:
+        """Return when the commit of this number is on disk."""
+        with self._lock:
+            if self._kept >= number:
+                return
+            until = self._committed
+            # Without a journal, SQLite has moved it into the database and synchronised that.
+            with suppress(FileNotFoundError):
+                file = os.open(self._journal, os.O_RDWR)
+                try:
+                    os.fsync(file)
+                finally:
+                    os.close(file)
+            self._kept = until

@@ -83,7 +83,7 @@ class Mind:
     def _own(self, item: Item, options: list[str], progress: float) -> tuple[str, float]:
         person, draw = self.person, self.generator
         knows = 1 / (1 + math.exp(difficulty(item) - person.ability - person.learning * progress))
-        sure = float(np.clip(knows + draw.normal(0, 0.12), 0.05, 0.98))
+        sure = min(max(float(knows + draw.normal(0, 0.12)), 0.05), 0.98)
         wrong = [option for option in options if not item.is_right(option)]
         if draw.random() < knows or not wrong:
             return item.targets[0], sure

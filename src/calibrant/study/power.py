@@ -71,8 +71,9 @@ def rejections(
         participants, trials = virtual(design, items, n, who, here)
         rows, used = summaries(participants, trials), counting(participants, trials)
         found = primary(design, items, rows, used, n_permutations=n_permutations, seed=here)
-        if unknown := next((row["why"] for row in found if row["why"]), ""):
-            raise InvalidData(f"{n} participants: {unknown}")
+        for planned, row in zip(design.contrasts, found):
+            if row["why"]:
+                raise InvalidData(f"{n} participants: {planned.name}: {row['why']}")
         small = np.array([[row["p"], row["p_holm"]] for row in found]) <= ALPHA
         counts[:-1] += small
         counts[-1] += small.any(axis=0)

@@ -79,10 +79,19 @@ def write_report(
         interactions=_interactions(found),
         definitions=MEASURES,
         forms=[(arm.name, FORMS[arm.form], arm.confidence) for arm in design.arms],
-        settings={k: v if v != "" else "–" for k, v in settings_of(design).items()},
+        settings={name: _told(value) for name, value in settings_of(design).items()},
     )
     (folder / "report.html").write_text(page, "utf-8")
     return found
+
+
+def _told(setting: Any) -> str:
+    """A setting for people."""
+    if isinstance(setting, bool):
+        return "yes" if setting else "no"
+    if isinstance(setting, float):
+        return f"{setting:g}"
+    return (", ".join(setting) if isinstance(setting, tuple) else str(setting)) or "–"
 
 
 def _finite(value: Any) -> Any:

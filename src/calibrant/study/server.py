@@ -30,6 +30,7 @@ def server(study: Study, host: str, port: int) -> uvicorn.Server:
             log_level="warning",
             lifespan="off",
             timeout_graceful_shutdown=10,
+            timeout_keep_alive=75,  # longer than most questions take
         )
     )
 

@@ -22,7 +22,7 @@ try:
 except ImportError as error:  # pragma: no cover - the message is tested without the extra
     raise MissingExtra("a study", "study") from error
 
-from calibrant.study.database import engine_of, lock
+from calibrant.study.database import Disk, engine_of, lock
 from calibrant.study.schema import EVENTS, LOG, META, PARTICIPANTS, VERSION, migrate
 
 __all__ = ["VERSION", "Event", "Participant", "Store", "Turn"]
@@ -32,6 +32,17 @@ MOST_KNOWN = 2000
 """Participants whose events are kept in memory."""
 CLOSED_S = 1.0
 """A server notices so late that another process closed the study."""
+
+
+# Built once: building them takes longer than SQLite takes to answer.
+_FIND = sa.select(PARTICIPANTS).where(PARTICIPANTS.c.token_hash == sa.bindparam("token"))
+_FIND_LOCKED = _FIND.with_for_update()
+_NEWER = (
+    sa.select(EVENTS)
+    .where(EVENTS.c.participant == sa.bindparam("who"), EVENTS.c.seq >= sa.bindparam("first"))
+    .order_by(EVENTS.c.seq)
+)
+_ADD = sa.insert(EVENTS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,17 +102,13 @@ class Turn:
             server_time=time.time(),
             client_time=client_time,
         )
-        self.connection.execute(
-            sa.insert(EVENTS).values(
-                participant=self.participant.id,
-                seq=len(self.events),
-                kind=kind,
-                step=step,
-                data=json.dumps(event.data, ensure_ascii=False),
-                server_time=event.server_time,
-                client_time=client_time,
-            )
-        )
+        row = {
+            **vars(event),
+            "participant": self.participant.id,
+            "seq": len(self.events),
+            "data": json.dumps(event.data, ensure_ascii=False),
+        }
+        self.connection.execute(_ADD, row)
         self.events.append(event)
         return event
 
@@ -123,6 +130,7 @@ class Store:
         # SQLite has one writer: threads wait here in line, not there with growing naps.
         is_sqlite = self.engine.dialect.name == "sqlite"
         self._line = threading.Lock() if is_sqlite else nullcontext()
+        self._disk = Disk(self.engine.url.database or "") if is_sqlite else None
         self._known: dict[str, list[Event]] = {}
         self._closed: tuple[float, float | None] = (-CLOSED_S, None)
         try:
@@ -154,12 +162,8 @@ class Store:
     def _events(self, connection: Connection, participant: str) -> list[Event]:
         """Events are never changed, so those that were read before are not read again."""
         known = self._known.get(participant, [])
-        newer = (
-            sa.select(EVENTS)
-            .where(EVENTS.c.participant == participant, EVENTS.c.seq >= len(known))
-            .order_by(EVENTS.c.seq)
-        )
-        found = [*known, *map(_event, connection.execute(newer))]
+        asked = {"who": participant, "first": len(known)}
+        found = [*known, *map(_event, connection.execute(_NEWER, asked))]
         if len(self._known) >= MOST_KNOWN:
             self._known.clear()
         self._known[participant] = found
@@ -167,8 +171,14 @@ class Store:
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        with self._line, self.engine.begin() as connection:
-            yield connection
+        number = 0
+        with self._line:
+            with self.engine.begin() as connection:
+                yield connection
+            if self._disk:
+                number = self._disk.committed()
+        if self._disk:
+            self._disk.wait(number)
 
     # -- participants -------------------------------------------------------------------------
 
@@ -214,14 +224,14 @@ class Store:
     def find(self, token_hash: str) -> tuple[Participant, list[Event]] | None:
         """The participant with this token and their events; None when there is none."""
         with self._reading.connect() as connection:
-            found = connection.execute(_with_token(token_hash)).first()
+            found = connection.execute(_FIND, {"token": token_hash}).first()
             return found and (_participant(found), self._events(connection, found.id))
 
     @contextmanager
     def turn(self, token_hash: str) -> Iterator[Turn | None]:
         """A transaction in which nobody else acts for this participant; None: no such one."""
         with self._writing() as connection:
-            found = connection.execute(_with_token(token_hash).with_for_update()).first()
+            found = connection.execute(_FIND_LOCKED, {"token": token_hash}).first()
             if found is None:
                 yield None
                 return
@@ -251,7 +261,7 @@ class Store:
     def withdraw(self, token_hash: str) -> bool:
         """Delete a participant with everything about them; their place is free again."""
         with self._writing() as connection:
-            found = connection.execute(_with_token(token_hash).with_for_update()).first()
+            found = connection.execute(_FIND_LOCKED, {"token": token_hash}).first()
             if found is None:
                 return False
             connection.execute(sa.delete(EVENTS).where(EVENTS.c.participant == found.id))
@@ -337,10 +347,6 @@ def _meta(connection: Connection, key: str) -> str:
 
 def _log(connection: Connection, what: str, why: str) -> None:
     connection.execute(sa.insert(LOG).values(time=time.time(), what=what, why=why))
-
-
-def _with_token(token_hash: str) -> sa.Select[Any]:
-    return sa.select(PARTICIPANTS).where(PARTICIPANTS.c.token_hash == token_hash)
 
 
 def _release(connection: Connection, before: float) -> None:

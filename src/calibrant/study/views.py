@@ -12,10 +12,10 @@ from calibrant.study.answers import (
     MAX_COMMENT,
     MAX_TEXT,
     N_OPTIONS,
-    SCALES,
     check_option,
     comprehension,
     comprehension_options,
+    scales,
 )
 from calibrant.study.flow import Session, Step, is_right, shown_confidence, shows_prediction
 from calibrant.study.folder import Study
@@ -100,7 +100,7 @@ class Views:
         elif step.kind == "survey":
             template = "survey.html"
             context |= {
-                "scales": SCALES,
+                "scales": scales(session),
                 "points": range(N_OPTIONS),
                 "max_comment": MAX_COMMENT,
             }

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from calibrant.models.encoder import Encoder, parts
+from calibrant.models.encoder import Encoder, Precision, parts
 from calibrant.training import adapters
 
 
@@ -24,6 +24,10 @@ class TextTuning:
         `encoder` with an adapter on it.
     line
         The head: (B, D) -> (B, 1).
+    budget
+        Tokens of a micro-batch, padding included.
+    precision
+        Of the encoder's matrix products; head and loss are float32.
     """
 
     def __init__(
@@ -34,10 +38,11 @@ class TextTuning:
         rows: Sequence[Sequence[int]],
         correct: Sequence[float],
         budget: int = 2048,
+        precision: Precision = "float32",
     ) -> None:
         self.peft, self.line, self.encoder, self.rows = peft, line, encoder, rows
         self.correct = torch.tensor(correct, device=encoder.device, dtype=torch.float32)
-        self.budget = budget
+        self.budget, self.precision = budget, precision
 
     def backward(self, batch: Sequence[int]) -> float:
         """Add the gradients of the mean loss over a batch and return that loss."""
@@ -57,5 +62,7 @@ class TextTuning:
         return sum(self._loss(part).item() for part in found) / len(self.rows)
 
     def _loss(self, part: list[int]) -> torch.Tensor:
-        logits_B = self.line(self.encoder.pooled([self.rows[i] for i in part], self.peft))[:, 0]
+        with self.encoder.computing_in(self.precision):
+            pooled_BD = self.encoder.pooled([self.rows[i] for i in part], self.peft)
+        logits_B = self.line(pooled_BD.float())[:, 0]
         return F.binary_cross_entropy_with_logits(logits_B, self.correct[part], reduction="sum")
