@@ -27,8 +27,10 @@ DEAR = (
     "semantic_entropy_probe", "tuned_encoder",
 )  # fmt: skip
 """Estimators that write several texts an answer, or read it with a large encoder: they judge the
-first `N_DEAR` answers of a set only, and learn from as many."""
+first `N_DEAR` answers of a set only, and learn from as many unless `N_LEARNED` says otherwise."""
 N_DEAR, N_DEAR_QUICK = 280, 42
+N_LEARNED = {"tuned_encoder": 1000}
+"""Those that may learn from more than they judge."""
 BLACK_BOX = (
     "sequence_likelihood", "token_entropy", "max_softmax", "zero_shot", "verbal", "sampling",
     "semantic_entropy", "similarity_graph", "p_true", "answer_length", "base_rate",
@@ -127,7 +129,8 @@ def scored(
                 learned = _learned(bench, model, seed, arm, kind)
                 cut = n_dear(bench) if arm.estimator.name in DEAR else None
                 train = (arm.train or (lambda s, _: s["train"]))(learned, seed)
-                fit = Fit(arm.estimator, train[:cut], learned["validation"][:cut], model, seed)
+                n = cut and N_LEARNED.get(arm.estimator.name, cut)
+                fit = Fit(arm.estimator, train[:n], learned["validation"][:n], model, seed)
                 held = learned["calibration"][:cut]
                 parts = {s: here[s] for s in subsets or (bench.judged(here)[0],)}
                 items = [*held, *(item for part in parts.values() for item in part[:cut])]

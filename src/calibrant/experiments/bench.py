@@ -21,7 +21,14 @@ from calibrant.answers.prompts import Prompts
 from calibrant.errors import DataUnavailable
 from calibrant.estimators.calibrated import subjects_of
 from calibrant.estimators.estimator import Estimator, Say, silent
-from calibrant.experiments.fitting import Fit, Scored, fit_and_score, pending, read_scores
+from calibrant.experiments.fitting import (
+    Fit,
+    Scored,
+    fit_and_score,
+    pending,
+    prepare,
+    read_scores,
+)
 from calibrant.grades.grader import grade
 from calibrant.models.local import LocalModel, embedded
 from calibrant.parallel import side_by_side
@@ -249,24 +256,22 @@ class Bench:
                 (jobs if heavy else small).append((folder, fit, items))
         for job in small:
             fit_and_score(*job)
-        for n, (_, fit, items) in enumerate(jobs):
-            if n == 0:
-                self.say(f"{len(jobs)} fits to do")
-            self._prepare(fit, items)
         worth_it = len(jobs) > 1 and all(fit.model.is_small for _, fit, _ in jobs)
+        self._prepare(jobs, worth_it)
         for n, _ in enumerate(side_by_side(fit_and_score, jobs, worth_it=worth_it), 1):
             self.say(f"{n} of {len(jobs)}: {jobs[n - 1][1].estimator.name}")
         return [read_scores(folder, items) for folder, (_, items) in zip(folders, wanted)]
 
-    def _prepare(self, fit: Fit, items: Sequence[Answered]) -> None:
-        """States that several estimators read are computed before any is fitted."""
-        train = [item for item in fit.train if item.is_graded]
-        validation = [item for item in fit.validation if item.is_graded]
-        scored = items or train
-        parts = {"train": train, "validation": validation, "calibration": scored, "test": scored}
-        if not all(parts.values()):
-            return
-        fit.estimator.prepare(parts, fit.model)
+    def _prepare(self, jobs: Sequence[tuple[Path, Fit, list[Answered]]], worth_it: bool) -> None:
+        """States and samples that several estimators read: computed first, model by model."""
+        by_model: dict[str, list[tuple[Fit, list[Answered]]]] = {}
+        for _, fit, items in jobs:
+            by_model.setdefault(fit.model.name.name, []).append((fit, items))
+        groups = [(group,) for group in by_model.values()]
+        if jobs:
+            self.say(f"{len(jobs)} fits to do")
+        for _ in side_by_side(prepare, groups, worth_it=worth_it and len(groups) > 1):
+            pass
 
     def confidences(
         self,

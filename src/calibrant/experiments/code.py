@@ -118,7 +118,8 @@ def graded(bench: Bench) -> list[Graded]:
         if ask is None:
             continue
         question = Question(text=ask.text, tests=ask.tests, targets=("passes",), subject="code")
-        texts = [row["completion"], *mutants(row["completion"])]
+        # Written out the same way as its mutants, so that layout and comments tell nothing.
+        texts = [ast.unparse(ast.parse(row["completion"])), *mutants(row["completion"])]
         for text in dict.fromkeys(texts):
             program = f"{row['prompt']}\n\n{text}"
             answer = Answer(

@@ -96,7 +96,12 @@ def curves(
                 )  # fmt: skip
             for i, (name, level) in enumerate((levels or {}).get(title, {}).items()):
                 axes.axhline(
-                    level, color=QUIET, lw=1.1, ls=("--", ":", "-.")[i % 3], label=name, zorder=2
+                    level,
+                    color=QUIET,
+                    lw=1.1,
+                    ls=("--", ":", "-.", (0, (1, 4)))[i % 4],
+                    label=name,
+                    zorder=2,
                 )
             axes.set(title=title, xlabel=xlabel, ylabel=ylabels.get(title, ""))
             if log:

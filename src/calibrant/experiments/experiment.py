@@ -68,8 +68,11 @@ class Claim:
     """Above 0: the difference may fall short of 0 by less than this ("no worse than")."""
 
     def ruling(self, found: Difference, p: float) -> str:
-        """shown, reversed or undecided, by a p-value that may be adjusted."""
-        if p >= LEVEL:
+        """shown, reversed or undecided, by a p-value that may be adjusted.
+
+        Undecided where the interval is undefined: too few right or wrong answers to resample.
+        """
+        if p >= LEVEL or found.low is None:
             return "undecided"
         return "shown" if self.wish * found.value + self.margin > 0 else "reversed"
 

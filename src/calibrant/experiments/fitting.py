@@ -98,6 +98,17 @@ def told_of(folder: Path) -> dict[str, Any]:
     return found
 
 
+def prepare(group: Sequence[tuple[Fit, Sequence[Answered]]]) -> None:
+    """Compute into the model's cache what several estimators share."""
+    for fit, items in group:
+        train = [item for item in fit.train if item.is_graded]
+        validation = [item for item in fit.validation if item.is_graded]
+        scored = items or train
+        parts = {"train": train, "validation": validation, "calibration": scored, "test": scored}
+        if all(parts.values()):
+            fit.estimator.prepare(parts, fit.model)
+
+
 def fit_and_score(folder: Path, fit: Fit, items: Sequence[Answered]) -> None:
     """Fit, unless that is done, and score; everything goes to the folder.
 

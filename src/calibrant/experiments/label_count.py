@@ -74,8 +74,7 @@ class LabelCount(Experiment):
             for n in sizes:
                 chosen[f"{label}, {n}"] = arms.Arm(form, train=_first(n), n_train=n_train)
         panel = arms.panel(bench, chosen)
-        at = max((n for n in sizes if n <= POINT), default=sizes[0])
-        lead = f"LoRA + Prompt, {at}"
+        lead = f"LoRA + Prompt, {POINT}"
         pairs = {
             "over_zero_shot": (lead, "zero_shot", "auroc"),
             "over_likelihood": (lead, "sequence_likelihood", "auroc"),
@@ -89,11 +88,9 @@ class LabelCount(Experiment):
             f"Beside the training answers, {bench.sizes.validation:,} graded answers stop the"
             f" training and {bench.sizes.calibration:,} calibrate, at every size."
         ]
-        if at != POINT:
-            notes.append(
-                f"There is no point of {POINT:,} answers here: the claims are told at {at}."
-            )
         missing = [f"{n:,} training answers: there are {there:,}" for n in wanted if n > there]
+        if POINT not in sizes:
+            missing.append(f"what is claimed of {POINT:,} answers: here are {max(sizes):,} at most")
         if not bench.full and not bench.quick:
             missing.append("10,000 and 20,000 training answers: --full")
         return Findings(

@@ -153,7 +153,13 @@ def _page(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
             lines += [f"The first {MOST_ROWS} of {len(rows)} rows.", ""]
         lines += [markdown(rows[:MOST_ROWS])]
     if one["paper"]:
-        lines += ["## The paper's numbers", "", "In per cent.", "", markdown(one["paper"])]
+        lines += [
+            "## The paper's numbers",
+            "",
+            "In per cent.",
+            "",
+            markdown(_printed(one["paper"])),
+        ]
     if one["not_run"]:
         lines += ["## Not run", "", *(f"- {told}" for told in one["not_run"]), ""]
     lines += [
@@ -174,6 +180,11 @@ def _page(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
     if bench["quick"]:
         lines += ["This is a quick run: too small to conclude anything from.", ""]
     return "\n".join(lines)
+
+
+def _printed(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Numbers with the digits that the paper prints."""
+    return [{k: f"{v:.1f}" if isinstance(v, float) else v for k, v in row.items()} for row in rows]
 
 
 def _summary(found: Sequence[Mapping[str, Any]], adjusted: Mapping[str, Mapping[str, Any]]) -> str:

@@ -192,10 +192,7 @@ class Design:
             When it is no JSON, names an unknown setting, or a setting cannot be.
         """
         try:
-            row = json.loads(text)
-            row["arms"] = [from_row(Arm, arm) for arm in row["arms"]]
-            row["contrasts"] = [from_row(Contrast, c) for c in row.get("contrasts", ())]
-            return from_row(cls, row)
+            return from_row(cls, json.loads(text))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InvalidData(f"no design of a study: {error}") from error
 
