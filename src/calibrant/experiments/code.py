@@ -25,7 +25,7 @@ from calibrant.records import Answer, Answered, Graded, ModelName, Question, con
 from calibrant.tables import iterate_table
 
 FILE = "LeetCodeDataset-v0.3.1-test.jsonl.gz"
-N_PROBLEMS, N_MUTANTS, QUICK = 228, 3, 16
+N_PROBLEMS, N_MUTANTS, QUICK = 228, 3, 10
 CANDIDATES = ModelName(name="candidates")
 SHARES = {"train": 0.5, "validation": 0.1, "calibration": 0.1}
 

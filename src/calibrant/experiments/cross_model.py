@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
+from calibrant.answers.evidence import embeddings
 from calibrant.answers.given import given_answers
 from calibrant.errors import CalibrantError, DataUnavailable
 from calibrant.estimators.estimator import Estimator
-from calibrant.estimators.text_embedding import TextEmbedding
+from calibrant.estimators.text_embedding import TextEmbedding, head_scores
 from calibrant.experiments import arms
-from calibrant.experiments.bench import Bench, Splits, calibrated, forms
+from calibrant.experiments.bench import Bench, Floats, Splits, calibrated, correct_of, forms
 from calibrant.experiments.compare import Panel, difference
 from calibrant.experiments.drawing import matrix
 from calibrant.experiments.experiment import Claim, Difference, Experiment, Findings, Row
 from calibrant.experiments.fitting import Fit
 from calibrant.grades.grader import grade
+from calibrant.models.encoder import encoder_called
 from calibrant.models.local import LocalModel
-from calibrant.models.model import Given, Model
+from calibrant.parallel import side_by_side
 from calibrant.records import Answered, Graded, content_hash
+from calibrant.runs import write_whole
 from calibrant.tables import Malformed, Reading
 
 OWN, BASE, JOINT = "own", "zero-shot", "joint"
@@ -86,7 +91,7 @@ class CrossModel(Experiment):
             values = np.array([[_auroc(panel, f"{e} from {e}", a) for a in names] for e in names])
             figures["embedded"] = matrix(
                 values, names, names, title="AUROC on other models' answers",
-                xlabel="Whose answers are judged", ylabel="Estimator: model and its own answers",
+                xlabel="Whose answers are judged", ylabel="Estimator, on its own answers",
             )  # fmt: skip
         else:
             not_run.append("the matrix of embedded models: it takes two or more (--model)")
@@ -94,8 +99,8 @@ class CrossModel(Experiment):
             values, models, differences["real"], table = real(bench)
             tables["real_models"] = table
             figures["real_models"] = matrix(
-                values, models, models, title="AUROC on real models' answers to MMLU-Pro",
-                xlabel="Whose answers are judged", ylabel="Whose answers it learned from",
+                values, models, models, title="AUROC on real models' answers",
+                xlabel="Whose answers are judged", ylabel="Learned from",
             )  # fmt: skip
         except (DataUnavailable, CalibrantError) as error:
             not_run.append(f"real models' answers: {error}")
@@ -200,22 +205,23 @@ def real(bench: Bench) -> tuple[np.ndarray, list[str], Difference, list[Row]]:
     shared = set.intersection(*({i.question.group for i in v} for v in every.values()))
     models, names = list(every), list(sizes)
     splits = {name: _split(every[name], shared, sizes) for name in models}
-    form, wanted = TextEmbedding(head="logistic"), []
-    for one in models:
-        fit = Fit(form, splits[one][names[0]], splits[one][names[1]], _given(one), 0)
-        held = splits[one]["calibration"]
-        items = [item for name in models for item in splits[name]["test"]]
-        wanted.append((fit, [*held, *items]))
+    # Each text is embedded once, for the heads of all models.
+    jobs = [
+        (bench.out / "cache" / "embeddings", [*sum(splits[one].values(), [])]) for one in models
+    ]
+    vectors = dict(zip(models, side_by_side(embedded_once, jobs, worth_it=not bench.quick)))
     panel = Panel(n_resamples=bench.n_resamples, by_subject=False)
-    for one, found in zip(models, bench.scored(wanted)):
+    for one in models:
+        parts = _parts(vectors[one], splits[one])
+        here, there = (_known(parts[name], splits[one][name]) for name in names[:2])
+        head = TextEmbedding(head="logistic").fit_head(*here, *there, 0)
         held = splits[one]["calibration"]
-        start = len(held)
+        held_scores = head_scores(parts["calibration"], head)
         for judged in models:
             items = splits[judged]["test"]
-            scores = found.values[start : start + len(items)]
-            p = calibrated(found.values[: len(held)], held, scores, items, "platt")
+            scores = head_scores(_parts(vectors[judged], splits[judged])["test"], head)
+            p = calibrated(held_scores, held, scores, items, "platt")
             panel.add(one, judged, 0, items, p)
-            start += len(items)
     values = np.array([[_auroc(panel, one, judged) for judged in models] for one in models])
     pairs = [c for one in models for c in panel.of(one) if c.model != one]
     measured = [panel.measure(cell, "auroc") for cell in pairs]
@@ -233,11 +239,32 @@ def real(bench: Bench) -> tuple[np.ndarray, list[str], Difference, list[Row]]:
     return values, models, over_chance, table
 
 
-def _given(name: str) -> Model:
-    return Given(name)
+def embedded_once(folder: Path, items: Sequence[Graded]) -> Floats:
+    """Embeddings (N, D) of question and answer, kept in the folder."""
+    form = TextEmbedding()
+    encoder = encoder_called(form.encoder)
+    key = content_hash([i.answer.id for i in items], form.max_tokens, encoder.name.revision)
+    place = folder / f"{key}.npy"
+    if not place.exists():
+        sink = io.BytesIO()
+        np.save(sink, embeddings(items, encoder, form.max_tokens).astype(np.float32))
+        write_whole(place, sink.getvalue())
+    return np.asarray(np.load(place), dtype=np.float64)
 
 
-def graded(path: object) -> list[Graded]:
+def _parts(vectors: Floats, splits: Mapping[str, Sequence[Graded]]) -> dict[str, Floats]:
+    """The vectors of each split, which lie one after another."""
+    edges = np.cumsum([len(items) for items in splits.values()])[:-1]
+    return dict(zip(splits, np.split(vectors, edges)))
+
+
+def _known(vectors: Floats, items: Sequence[Graded]) -> tuple[Floats, Floats]:
+    """Vectors and verdicts of the graded items."""
+    correct = correct_of(items)
+    return vectors[~np.isnan(correct)], correct[~np.isnan(correct)]
+
+
+def graded(path: Path) -> list[Graded]:
     """A model's answers as its authors publish them, graded by their letter."""
     reading = Reading(malformed=Malformed(skip=True))
     answered = list(given_answers(str(path), reading))

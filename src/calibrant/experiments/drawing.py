@@ -126,7 +126,8 @@ def matrix(
 ) -> Figure:  # fmt: skip
     """Numbers in cells, coloured by size; NaN stays empty."""
     with styled():
-        figure = Figure(figsize=(2.8 + 0.85 * len(columns), 1.9 + 0.5 * len(rows)))
+        size = (max(6.0, 3.4 + 0.85 * len(columns)), max(4.2, 2.4 + 0.5 * len(rows)))
+        figure = Figure(figsize=size)
         figure.set_layout_engine("constrained")
         axes = figure.subplots()
         axes.imshow(values, cmap="Blues", aspect="auto")
