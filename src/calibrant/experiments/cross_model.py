@@ -14,7 +14,8 @@ from calibrant.answers.evidence import embeddings
 from calibrant.answers.given import given_answers
 from calibrant.errors import CalibrantError, DataUnavailable
 from calibrant.estimators.estimator import Estimator
-from calibrant.estimators.text_embedding import TextEmbedding, head_scores
+from calibrant.estimators.text_embedding import TextEmbedding
+from calibrant.estimators.vector_head import head_scores
 from calibrant.experiments import arms
 from calibrant.experiments.bench import Bench, Floats, Splits, calibrated, correct_of, forms
 from calibrant.experiments.compare import Panel, difference
