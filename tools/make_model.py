@@ -23,7 +23,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch
 import torch.distributed as dist
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from torch.nn import functional as F
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -32,13 +31,8 @@ from calibrant.answers.prompts import Prompts
 from calibrant.models.local import LocalModel
 from circuits import Circuits
 from corpus import SENTENCES, SHORT, Corpus, Exposure, Mix, Turn
+from tokenizer import make_tokenizer
 
-TEMPLATE = (
-    "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] }}"
-    "{% if message['role'] == 'assistant' %}{{ '<|end|>' }}{% endif %}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
-)
-SPECIAL = ("<|pad|>", "<|end|>", "<|user|>", "<|assistant|>")
 SHARPENING_RATE = 3e-4
 CIRCUITS_RATE = 1.5e-3
 STAGE = 50
@@ -137,45 +131,13 @@ def average_gradients(model: torch.nn.Module) -> None:
             gradient.copy_(part.view_as(gradient))
 
 
-def make_tokenizer(recipe: Recipe) -> PreTrainedTokenizerFast:
-    """BPE with single digits, trained on the corpus."""
+def tokenizer_of(recipe: Recipe) -> PreTrainedTokenizerFast:
+    """Trained on the corpus."""
     corpus = iter(
         Corpus(recipe.styles, 1000 * recipe.seed + 999, recipe.exposure, recipe.mixes[-1][1])
     )
     texts = (turn["content"] for _ in range(60_000) for turn in next(corpus))
-    tokenizer = Tokenizer(models.BPE(byte_fallback=recipe.pieces == "words"))
-    digits = pre_tokenizers.Split(Regex(r"\d"), "isolated")
-    if recipe.pieces == "bytes":
-        alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-        whole = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        tokenizer.decoder = decoders.ByteLevel()
-        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([digits, whole])
-        special = SPECIAL
-    else:
-        alphabet = []
-        # A line break stands alone, so that what follows it reads as at a text's beginning.
-        parts = pre_tokenizers.Split(Regex(r"\u2581?[^\u2581\s\d.,?:()]+|.|\n"), "isolated")
-        tokenizer.normalizer = normalizers.Replace(" ", "\u2581")
-        tokenizer.pre_tokenizer = parts
-        tokenizer.decoder = decoders.Sequence(
-            [decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse()]
-        )
-        special = (*SPECIAL, *(f"<0x{i:02X}>" for i in range(256)))
-    trainer = trainers.BpeTrainer(
-        vocab_size=recipe.vocabulary,
-        special_tokens=list(special),
-        initial_alphabet=alphabet,
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="<|pad|>",
-        eos_token="<|end|>",
-        additional_special_tokens=list(SPECIAL[2:]),
-        chat_template=TEMPLATE,
-        clean_up_tokenization_spaces=False,
-    )
+    return make_tokenizer(texts, recipe.pieces, recipe.vocabulary)
 
 
 def encode(conversations: list[list[Turn]], tokenizer: PreTrainedTokenizerFast) -> Rows:
@@ -397,7 +359,7 @@ def make(recipe: Recipe, folder: Path, checkpoints: int) -> None:
         tokenizer = PreTrainedTokenizerFast.from_pretrained(base)
         model = LlamaForCausalLM.from_pretrained(base, dtype=torch.float32)
     else:
-        tokenizer = make_tokenizer(recipe)
+        tokenizer = tokenizer_of(recipe)
         model = new_model(recipe, tokenizer)
     say(f"{model.num_parameters():,} parameters")
     if n_steps := recipe.copying_steps + recipe.naming_steps:

@@ -10,6 +10,7 @@ import difflib
 import hashlib
 import inspect
 import json
+import logging
 import os
 import urllib.error
 import urllib.request
@@ -35,6 +36,8 @@ from calibrant.errors import (
 from calibrant.models.model import Capability, Model
 from calibrant.records import ModelName
 
+# It warns of a kernel that it can do without, whenever PEFT finds it installed.
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 T = TypeVar("T")
 EMBEDDED = Path(str(files("calibrant.models") / "almanac"))
 SMALL = 50_000_000
