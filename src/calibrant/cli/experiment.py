@@ -63,5 +63,10 @@ def command(
     for one in chosen_names:
         found.append(done(one, bench, made))
         page_writer.write(page_writer.read(out), out, pages or out / "pages")
-    lines = [f"{one['name']:22}  {one['verdict']}  ({one['seconds']:.0f} s)" for one in found]
+    lines = [
+        "\n  ".join(
+            [f"{one['name']:22}  {one['verdict']}  ({one['seconds']:.0f} s)", *one["not_run"]]
+        )
+        for one in found
+    ]
     tell(found, as_json, "\n".join([*lines, "", f"pages: {pages or out / 'pages'}"]))
