@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from calibrant.experiments.experiment import (
     Experiment,
     Findings,
 )
+from calibrant.models.local import embedded
 from calibrant.questions.mixture import Sizes
 
 MODEL = "almanac-mini"
@@ -47,6 +49,17 @@ def test_all_are_there_and_declare_what_they_claim() -> None:
         assert len({claim.name for claim in experiment.claims}) == len(experiment.claims)
         assert experiment.may_be_untestable == (name in ("likelihood_vs_scale", "code"))
     assert results.names()[0] == "main_table"
+
+
+def test_models_that_nobody_named(tmp_path: Path) -> None:
+    demo = (Path(__file__).parents[2] / "Makefile").read_text().split("--model ")[1].split()[0]
+    for name in NAMES:
+        on_all = registry.get("experiments", name).on_all
+        one = Bench(out=tmp_path, on_all=on_all)
+        assert one.names == (tuple(embedded()) if on_all else (demo,))
+        assert len(replace(one, quick=True).names) == 1 + on_all
+        assert replace(one, model_names=(MODEL,)).names == (MODEL,)
+    assert registry.get("experiments", "main_table").on_all
 
 
 @pytest.fixture(scope="module")

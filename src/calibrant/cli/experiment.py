@@ -15,7 +15,7 @@ from calibrant.cli import options, say, tell
 def command(
     name: Annotated[str, typer.Argument(help="Name of an experiment, or all.")],
     model: Annotated[
-        list[str] | None, typer.Option(help="Model; repeat it. All embedded ones when not given.")
+        list[str] | None, typer.Option(help="Model; repeat it. Embedded ones when not given.")
     ] = None,
     questions: options.Questions = "almanac",
     seeds: Annotated[str, typer.Option(help="Seeds, parted by commas; 0,1,2 when empty.")] = "",

@@ -55,6 +55,8 @@ SIZES = Sizes(train=2000, validation=300, calibration=500, test=700, unanswerabl
 QUICK = Sizes(train=160, validation=60, calibration=100, test=84, unanswerable=56)
 N_SEEDS, N_RESAMPLES = 3, 1000
 QUICK_MODELS = 2
+DEMO = "almanac-small-chat"
+"""The model of `make demo`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +70,9 @@ class Bench:
     out: Path
     """Results and cache."""
     model_names: tuple[str, ...] = ()
-    """Models; empty for all embedded ones."""
+    """Models; empty for the embedded ones."""
+    on_all: bool = True
+    """Whether these are all embedded models, or the demo's."""
     questions: str = "almanac"
     """Question source."""
     seeds: tuple[int, ...] = ()
@@ -85,8 +89,10 @@ class Bench:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The models' names."""
-        names = self.model_names or tuple(embedded())
-        return names[:QUICK_MODELS] if self.quick and not self.model_names else names
+        if self.model_names:
+            return self.model_names
+        names = tuple(embedded()) if self.on_all else (DEMO,)
+        return names[-QUICK_MODELS:] if self.quick else names
 
     @cached_property
     def models(self) -> tuple[LocalModel, ...]:

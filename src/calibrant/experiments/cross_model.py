@@ -45,6 +45,7 @@ class CrossModel(Experiment):
 
     name: ClassVar = "cross_model"
     place: ClassVar = 10
+    on_all: ClassVar = True
     title: ClassVar = "Other models' answers"
     counterpart: ClassVar = "Figure 5, centre"
     question: ClassVar = "Does an estimator tell whether another model is right?"

@@ -29,6 +29,7 @@ class Estimators(Experiment):
 
     name: ClassVar = "estimators"
     place: ClassVar = 2
+    on_all: ClassVar = True
     title: ClassVar = "Every estimator: quality and cost"
     counterpart: ClassVar = "none: a guide to choosing"
     question: ClassVar = "What does each estimator give, and what does it cost?"

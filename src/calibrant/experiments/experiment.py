@@ -111,6 +111,8 @@ class Experiment(ABC):
     """The paper's numbers, per cent, as its text and tables give them."""
     place: ClassVar[int] = 50
     """Where it stands on the summary page, and when it is done if all are."""
+    on_all: ClassVar[bool] = False
+    """Whether it takes all embedded models when none are named, or the demo's alone."""
     may_be_untestable: ClassVar[bool] = False
     """Whether the models or the data at hand may be unable to test it at all."""
 

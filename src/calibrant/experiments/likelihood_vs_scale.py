@@ -24,6 +24,7 @@ class LikelihoodVsScale(Experiment):
 
     name: ClassVar = "likelihood_vs_scale"
     place: ClassVar = 3
+    on_all: ClassVar = True
     title: ClassVar = "Likelihood and scale"
     counterpart: ClassVar = "Figure 2, left"
     question: ClassVar = (

@@ -27,6 +27,7 @@ class MainTable(Experiment):
 
     name: ClassVar = "main_table"
     place: ClassVar = 1
+    on_all: ClassVar = True
     title: ClassVar = "All estimators"
     counterpart: ClassVar = "Figures 1 to 3"
     question: ClassVar = "Is a tuned confidence better than what can be had from a black box?"

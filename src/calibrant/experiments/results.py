@@ -10,7 +10,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ def done(name: str, bench: Bench, command: str) -> dict[str, Any]:
     import json
 
     experiment: Experiment = registry.get("experiments", name)()
+    bench = replace(bench, on_all=experiment.on_all)
     folder = bench.out / name
     key = content_hash(name, bench.identity(), _code())
     place = folder / "findings.json"
