@@ -13,7 +13,15 @@ from pathlib import Path
 from calibrant.reporting.terminal import markdown_table
 
 ROOT = Path(__file__).parents[1]
-SHOWN = [("open", "seen"), ("open", "development"), ("open", "unseen")]
+SHOWN = [
+    (("open", subset), metric)
+    for subset, metrics in (
+        ("seen", ("auroc", "auroc_subject_mean", "brier_score", "ece")),
+        ("development", ("auroc",)),
+        ("unseen", ("auroc", "brier_score", "ece")),
+    )
+    for metric in metrics
+]
 
 
 def main() -> None:
@@ -25,7 +33,7 @@ def main() -> None:
     shutil.copy(run / "figures" / "before_after.png", images / "before_after.png")
     parts = {
         "diagram": "![Reliability before and after tuning](docs/images/before_after.png)",
-        "results": markdown_table(found, shown=SHOWN),
+        "results": markdown_table(found, SHOWN),
     }
     text = (ROOT / "README.md").read_text()
     for name, new in parts.items():

@@ -49,10 +49,12 @@ def test_without_intervals(raw: Any) -> None:
 
 
 def test_markdown_table(case: Any) -> None:
-    told = markdown_table(case.metrics, shown=[("open", "seen")]).splitlines()
+    columns = [(("open", "seen"), "auroc"), (("open", "seen"), "ece"), (("open", "unseen"), "ece")]
+    told = markdown_table(case.metrics, columns).splitlines()
     row = row_of(case, "lora_prompt", "platt")
     cell = row["auroc"]
-    assert "ungraded" in told[0]
-    assert len({line.count("|") for line in told[2:]}) == 1
-    assert f"**{cell['value']:.2f} [{cell['low']:.2f}, {cell['high']:.2f}]**" in told[-1]
-    assert told[-1].startswith(f"| `lora_prompt` platt ({row['n_missing']} missing) | {row['n']} |")
+    assert "seen subjects" in told[0] and "ungraded" in told[0] and "unseen" in told[1]
+    assert told[3] == "| Confidence | AUROC, seen | ECE, seen | ECE, unseen |"
+    assert len({line.count("|") for line in told[3:]}) == 1
+    first = f"**{cell['value']:.2f} [{cell['low']:.2f}, {cell['high']:.2f}]**"
+    assert told[-1].startswith(f"| `lora_prompt` platt | {first} ({row['n_missing']} missing) |")

@@ -64,26 +64,33 @@ def results_table(
 
 def markdown_table(
     metrics: Mapping[str, Any],
+    columns: Sequence[tuple[Part, str]],
     *,
     calibrator: str = "platt",
     lead: Key | None = None,
-    shown: Sequence[Part] | None = None,
 ) -> str:
-    """The rows of `results_table` as Markdown, cells as `0.93 [0.91, 0.95]`, the best in bold."""
-    names, blocks = titles(metrics), []
-    for part, rows in _shown(metrics, calibrator, lead, shown):
-        heads = ["Confidence", "n", "Accuracy", *(WORDING[m].label for m in MEASURES)]
-        winners = {m: best(rows, m, DIGITS) for m in MEASURES}
-        lines = [f"| {' | '.join(heads)} |", f"|{' --- |' + ' ---: |' * (len(heads) - 1)}"]
-        for row in rows:
-            cells = [f"`{row['estimator']}` {wording.form(key_of(row))}{_left_out(row)}"]
-            cells += [f"{row['n']:,}", wording.measured(row["accuracy"], DIGITS)]
-            for m in MEASURES:
-                bold = "**" if key_of(row) in winners[m] else ""
-                cells.append(f"{bold}{wording.measured(row[m], DIGITS)}{bold}")
-            lines.append(f"| {' | '.join(cells)} |")
-        blocks.append(f"**{_heading(rows, names[part])}**\n\n" + "\n".join(lines))
-    return "\n\n".join(blocks)
+    """One table as Markdown: a row an estimator, cells as `0.93 [0.91, 0.95]`, the best in bold.
+
+    Parameters
+    ----------
+    columns
+        (format and subset, metric) of each; above the table stands what each part holds.
+    """
+    names, wanted = titles(metrics), list(dict.fromkeys(part for part, _ in columns))
+    told = dict(_shown(metrics, calibrator, lead, wanted))
+    heads = [f"{WORDING[m].label}, {part[1]}" for part, m in columns]
+    cells: dict[Key, list[str]] = {}
+    for part, metric in columns:
+        winners = best(told[part], metric, DIGITS)
+        for row in told[part]:
+            bold = "**" if key_of(row) in winners else ""
+            cell = f"{bold}{wording.measured(row[metric], DIGITS)}{bold}{_left_out(row)}"
+            cells.setdefault(key_of(row), []).append(cell)
+    lines = [f"| Confidence | {' | '.join(heads)} |", f"| --- |{' ---: |' * len(heads)}"]
+    for key, row_cells in cells.items():
+        lines.append(f"| `{key[0]}` {wording.form(key)} | {' | '.join(row_cells)} |")
+    above = "\n".join(f"- {_heading(told[part], names[part])}" for part in wanted)
+    return f"{above}\n\n" + "\n".join(lines)
 
 
 def _shown(
