@@ -44,7 +44,8 @@ SMALL = 50_000_000
 """Parameters below which a model on a CPU runs on one thread."""
 QUANTIZATIONS = ("8bit", "4bit")
 TOKEN_BUDGET = 16_384
-"""Tokens (padding included) in one forward pass, halved when memory runs out."""
+"""Tokens (padding included) in one forward pass, half as many on a CPU, which gains nothing from
+more but takes the memory; halved again when memory runs out."""
 
 
 class LocalModel(Model):
@@ -126,7 +127,7 @@ class LocalModel(Model):
         if self.is_small:
             torch.set_num_threads(1)  # matrices this small are slower on two threads than on one
         self.name = ModelName(name=name, revision=_revision(place, config, quantize))
-        self.token_budget = TOKEN_BUDGET
+        self.token_budget = TOKEN_BUDGET // (2 if device == "cpu" else 1)
         self._takes = frozenset(inspect.signature(self.module.forward).parameters)
 
     def __reduce__(self) -> tuple[Any, ...]:
