@@ -14,7 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from calibrant.answers.given import GivenAnswer, given_answers
+from calibrant.answers.given import GivenAnswer, given_answers, published
 from calibrant.estimators.estimator import Estimator, Say, silent
 from calibrant.estimators.forms import forms_of
 from calibrant.evaluation.evaluate import Settings
@@ -25,7 +25,7 @@ from calibrant.pipeline import evaluate_stage, fit_stage
 from calibrant.questions.mixture import N_ALL, Sizes, choose, composition
 from calibrant.records import Grade, Verdict
 from calibrant.runs import Run
-from calibrant.tables import Malformed, Reading, suffix_of
+from calibrant.tables import Malformed, Reading
 
 ESTIMATORS = ("base_rate", "subject_rate", "has_letter", "answer_length", "sequence_likelihood")
 """Those that need no model; the last one where there are log-probabilities."""
@@ -76,10 +76,7 @@ def run_given(
         When the file cannot be used, or an estimator needs what it does not give.
     """
     path = Path(answers)
-    if suffix_of(path) == ".zip":  # the archives hold questions twice, which is no user's mistake
-        columns = reading.columns if reading else {}
-        reading = Reading(columns=columns, malformed=Malformed(skip=True))
-    reading = reading or Reading()
+    reading = published(path, reading or Reading(), answered_by)
     found = _drawn(path, reading, answered_by, sizes, seed)
     if reading.malformed.counts:
         say(str(reading.malformed))
