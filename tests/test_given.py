@@ -15,12 +15,20 @@ import pytest
 
 from calibrant.answers.given import given_answers
 from calibrant.cli import main
-from calibrant.errors import CalibrantError, InvalidData, Mismatch, MissingCapability
+from calibrant.errors import (
+    CalibrantError,
+    InvalidData,
+    Mismatch,
+    MissingCapability,
+    NothingGraded,
+)
 from calibrant.estimators.has_letter import HasLetter
 from calibrant.evaluation.evaluate import Settings
 from calibrant.given import COUNTED_WRONG, run_given
+from calibrant.grades.judge import Judge
 from calibrant.grades.letter import NO_LETTER
 from calibrant.models.model import Given
+from calibrant.models.scripted import ScriptedServer
 from calibrant.questions.mixture import Sizes
 from calibrant.questions.splits import split_of
 from calibrant.records import Graded, Verdict
@@ -311,6 +319,32 @@ def test_the_command_line(
     )  # fmt: skip
     assert row["auroc"]["value"] == 1.0 and row["n"] == 30
     assert Run(tmp_path / "run").manifest["identity"]["columns"]["answer"] == "said"
+
+
+def test_a_judge_that_was_down_is_asked_again(tmp_path: Path) -> None:
+    made = [OPEN | {"question": f"Who is {i}?", "answer": f"Person {i % 2}"} for i in range(120)]
+    path, said = lines(tmp_path, made), list[str]()
+
+    def says(text: str) -> str:
+        return "yes" if "Person 1" in text else "no"
+
+    with ScriptedServer(says, failures=(500,) * 20) as server:
+        use = Judge(
+            judges=("m",), base_url=server.base_url, n_retries=0, n_in_flight=1,
+            cache=str(tmp_path / "replies"),
+        )  # fmt: skip
+
+        def run() -> dict[str, Any]:
+            return run_given(tmp_path / "run", path, grader=use, settings=QUICK, say=said.append)
+
+        with pytest.raises(NothingGraded, match=r"is graded: \d+ x m .*(500|down)"):
+            run()
+        assert any("120 ungraded (" in line and "m is down" in line for line in said)
+        accuracy = run()["rows"][0]["accuracy"]["value"]
+        n_asked = len(server.bodies)
+        assert run()["rows"][0]["accuracy"]["value"] == accuracy and len(server.bodies) == n_asked
+    verdicts = Run(tmp_path / "run").manifest["verdicts"]
+    assert verdicts == {"correct": 60, "incorrect": 60}
 
 
 def test_a_graders_settings_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

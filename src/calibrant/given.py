@@ -91,6 +91,7 @@ def run_given(
     }
     told: dict[str, Any] = {}
     grades = _grades(found, grader, told.update)
+    say(f"verdicts: {_told(grades)}")
     lost = {g.answer_id for g in grades if g.reason == NO_LETTER}
     views = {"": grades}
     if lost:
@@ -173,6 +174,14 @@ def _names_none(item: GivenAnswer) -> bool:
     return bool(has_target) and not item.answer.extracted
 
 
+def _told(grades: Sequence[Grade]) -> str:
+    """How many of each verdict, the ungraded by their commonest reasons."""
+    counts = Counter(g.verdict.value for g in grades)
+    why = Counter(g.reason for g in grades if g.verdict is Verdict.UNGRADED).most_common(3)
+    reasons = "; ".join(f"{n} x {reason}" for reason, n in why)
+    return ", ".join(f"{n} {word}" for word, n in counts.items()) + (reasons and f" ({reasons})")
+
+
 def _wrong(one: Grade) -> Grade:
     return replace(one, verdict=Verdict.INCORRECT, reason=f"{NO_LETTER}, counted as incorrect")
 
@@ -180,12 +189,11 @@ def _wrong(one: Grade) -> Grade:
 def _write(
     run: Run, found: Sequence[GivenAnswer], grades: Sequence[Grade], malformed: Malformed
 ) -> None:
-    """Put questions, answers and grades into a run that does not have them yet."""
-    if "grades" in run.manifest.get("finished", {}):
-        return
+    """Put questions, answers and grades into a run; grades may be others than those there."""
     questions = [item.question for item in found]
     counts = Counter(g.verdict.value + (g.reason and f": {g.reason}") for g in grades)
     run.note(composition=composition(questions), reading=malformed.report, verdicts=dict(counts))
-    run.replace("questions", questions)
-    run.replace("answers", [item.answer for item in found])
-    run.replace("grades", list(grades))
+    if "grades" not in run.manifest.get("finished", {}):
+        run.replace("questions", questions)
+        run.replace("answers", [item.answer for item in found])
+    run.regrade(grades)
