@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from typing import Any
 
@@ -21,6 +22,8 @@ ANSWERABLE = {
 }
 _WINDOWS = {ord(bytes([byte]).decode("cp1252", "replace")): byte for byte in range(0x80, 0xA0)}
 """Characters that Windows-1252 has at the bytes 0x80 to 0x9f."""
+_STARTS = re.compile(r"[\x00-\x7f]*[\xc2-\xf4][^\x00-\x7f]").match
+"""The first of what is not ASCII as bytes of UTF-8 would have it: few texts get beyond this."""
 
 
 def question_of(row: Row, reading: Reading, *, source: Source, bars: bool) -> Question:
@@ -98,7 +101,7 @@ def check_readable(reading: Reading, name: str, *texts: str) -> None:
 
 def _is_mojibake(text: str) -> bool:
     """Whether there is more than ASCII, and it comes out as UTF-8 when taken back."""
-    if text.isascii():
+    if text.isascii() or not _STARTS(text):
         return False
     try:
         text.translate(_WINDOWS).encode("latin-1").decode("utf-8")
