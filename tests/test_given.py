@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import zipfile
 from dataclasses import replace
@@ -14,12 +15,20 @@ import pytest
 
 from calibrant.answers.given import given_answers
 from calibrant.cli import main
-from calibrant.errors import CalibrantError, InvalidData, Mismatch, MissingCapability
+from calibrant.errors import (
+    CalibrantError,
+    InvalidData,
+    Mismatch,
+    MissingCapability,
+    NothingGraded,
+)
 from calibrant.estimators.has_letter import HasLetter
 from calibrant.evaluation.evaluate import Settings
 from calibrant.given import COUNTED_WRONG, run_given
+from calibrant.grades.judge import Judge
 from calibrant.grades.letter import NO_LETTER
 from calibrant.models.model import Given
+from calibrant.models.scripted import ScriptedServer
 from calibrant.questions.mixture import Sizes
 from calibrant.questions.splits import split_of
 from calibrant.records import Graded, Verdict
@@ -108,6 +117,7 @@ def test_splits_are_the_same_for_every_model(tmp_path: Path) -> None:
 
 
 OPEN = {"question": "Who?", "target": "Ann Lee", "answer": "It is Ann Lee."}
+CHOICE = {"choices": ["Ann Lee", "Bob"]}
 
 
 def test_fields_of_given_answers(tmp_path: Path) -> None:
@@ -142,6 +152,15 @@ def test_fields_of_given_answers(tmp_path: Path) -> None:
         ({"log_probs": "x"}, "field 'log_probs' is no list of numbers"),
         ({"log_probs": [0.5]}, "field 'log_probs' has a number outside"),
         ({"log_probs": [float("nan")]}, "field 'log_probs' has a number outside"),
+        ({"samples": [{"a": 1}]}, "field 'samples' holds a dict where a text is expected"),
+        (CHOICE | {"option_probs": [0.9]}, "field 'option_probs' is not one share for each choice"),
+        (CHOICE | {"option_probs": [0.9, 0.3]}, "field 'option_probs' is not one share"),
+        ({"answerable": "perhaps"}, "field 'answerable' is neither true nor false"),
+        ({"question": "Where is the cafÃ©?"}, "field 'question' is UTF-8 that was read as Windows"),
+        ({"target": "Ann â€œLeeâ€\x9d"}, "field 'target' is UTF-8 that was read as Windows-1252"),
+        ({"answer": "In the cafÃ©."}, "field 'answer' is UTF-8 that was read as Windows-1252"),
+        ({"target": "caf\ufffd"}, r"field 'target' has lost characters \(U\+FFFD\)"),
+        ({"question": "Who else?"}, "the id of an earlier question"),
         ({}, "the same question a second time"),
         ({"context": "", "group": "g"}, "the same question a second time"),
         ({"group": "g", "target": "Bob"}, "the same question in another group"),
@@ -150,13 +169,33 @@ def test_fields_of_given_answers(tmp_path: Path) -> None:
 def test_wrong_rows_are_named_or_counted(
     tmp_path: Path, changes: dict[str, Any], reason: str
 ) -> None:
-    path = lines(tmp_path, [OPEN, OPEN | changes])
+    path = lines(tmp_path, [OPEN | {"id": 7}, OPEN | {"id": 7} | changes])
     with pytest.raises(InvalidData, match=f"line 2: {reason}"):
         list(given_answers(path, Reading()))
     malformed = Malformed(skip=True)
     assert len(list(given_answers(path, Reading(malformed=malformed)))) == 1
     ((told, n),) = malformed
-    assert told.startswith(reason) and n == 1 and malformed.n_read == 2
+    assert re.match(reason, told) and n == 1 and malformed.n_read == 2
+
+
+def test_texts_that_only_look_odd_are_kept(tmp_path: Path) -> None:
+    found = [
+        OPEN | {"question": text}
+        for text in ("Où est le café?", "»Spaß«, wer?", "Кто?", "誰?", "ÄÖÜß?", "Who… “is”?")
+    ]
+    found.append(OPEN | {"answer": "Caf\ufffd"})  # a model may well say that
+    assert len(list(given_answers(lines(tmp_path, found), Reading()))) == 7
+
+
+def test_a_column_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
+    path = lines(tmp_path, [{"prompt": "Who?", "gold": "Ann", "said": "Ann"}])
+    with pytest.raises(InvalidData, match="columns are prompt, gold, said: --column question=COL"):
+        list(given_answers(path, Reading()))
+    reading = Reading(columns={"question": "prompt", "target": "golden"})
+    with pytest.raises(
+        InvalidData, match=r"target' \(column 'golden'\) .*columns are prompt, gold"
+    ):
+        list(given_answers(path, reading))
 
 
 def test_several_models_in_a_file(tmp_path: Path) -> None:
@@ -208,41 +247,28 @@ def test_has_letter_needs_a_choice() -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "columns", "n"),
+    ("file", "answered_by", "n", "n_left_out"),
     [
-        (
-            "llm_answers/gsm8k_gpt3_graded.jsonl",
-            {
-                "target": "gold",
-                "answer": "175b_verification.answer",
-                "correct": "175b_verification.is_correct",
-            },
-            1319,
-        ),
-        (
-            "evouna/NQ.json",
-            {"target": "golden_answer", "answer": "answer_gpt4", "correct": "judge_gpt4"},
-            3610,
-        ),
-        (
-            "evouna/TQ.json",
-            {"target": "golden_answer", "answer": "answer_fid", "correct": "judge_fid"},
-            2000,
-        ),
+        ("llm_answers/gsm8k_gpt3_graded.jsonl", "175b_verification", 1319, 1),
+        ("evouna/NQ.json", "gpt4", 3610, 1),
+        ("evouna/TQ.json", "fid", 2000, 16),
     ],
 )
 def test_graded_files_as_they_are(
-    tmp_path: Path, file: str, columns: dict[str, str], n: int
+    tmp_path: Path, file: str, answered_by: str, n: int, n_left_out: int
 ) -> None:
     path = SHARED / file
     if not path.exists():
         pytest.skip("../shared/data is not there")
-    reading = Reading(columns=columns, malformed=Malformed(skip=True))
-    metrics = run_given(tmp_path / "run", path, reading=reading, settings=QUICK)
+    with pytest.raises(Mismatch, match=f"answers of .*{answered_by}.*--answered-by"):
+        run_given(tmp_path / "run", path)
+    metrics = run_given(tmp_path / "run", path, answered_by=answered_by, settings=QUICK)
     run = Run(tmp_path / "run")
     report = run.manifest["reading"]
     assert report["n_read"] == n
-    assert len(run.read("answers")) == n - sum(r["n"] for r in report["left_out"].values())
+    assert sum(r["n"] for r in report["left_out"].values()) == n_left_out
+    answers = run.read("answers")
+    assert len(answers) == n - n_left_out and {a.model.name for a in answers} == {answered_by}
     row = next(r for r in metrics["rows"] if r["estimator"] == "answer_length")
     graded = [g for g in run.graded() if split_of(g.question) == "test"]
     share = np.mean([g.correct for g in graded if g.is_graded])
@@ -293,6 +319,32 @@ def test_the_command_line(
     )  # fmt: skip
     assert row["auroc"]["value"] == 1.0 and row["n"] == 30
     assert Run(tmp_path / "run").manifest["identity"]["columns"]["answer"] == "said"
+
+
+def test_a_judge_that_was_down_is_asked_again(tmp_path: Path) -> None:
+    made = [OPEN | {"question": f"Who is {i}?", "answer": f"Person {i % 2}"} for i in range(120)]
+    path, said = lines(tmp_path, made), list[str]()
+
+    def says(text: str) -> str:
+        return "yes" if "Person 1" in text else "no"
+
+    with ScriptedServer(says, failures=(500,) * 20) as server:
+        use = Judge(
+            judges=("m",), base_url=server.base_url, n_retries=0, n_in_flight=1,
+            cache=str(tmp_path / "replies"),
+        )  # fmt: skip
+
+        def run() -> dict[str, Any]:
+            return run_given(tmp_path / "run", path, grader=use, settings=QUICK, say=said.append)
+
+        with pytest.raises(NothingGraded, match=r"is graded: \d+ x m .*(500|down)"):
+            run()
+        assert any("120 ungraded (" in line and "m is down" in line for line in said)
+        accuracy = run()["rows"][0]["accuracy"]["value"]
+        n_asked = len(server.bodies)
+        assert run()["rows"][0]["accuracy"]["value"] == accuracy and len(server.bodies) == n_asked
+    verdicts = Run(tmp_path / "run").manifest["verdicts"]
+    assert verdicts == {"correct": 60, "incorrect": 60}
 
 
 def test_a_graders_settings_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

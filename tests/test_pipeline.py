@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from calibrant.artefacts import ask, load_artefact, score_rows
-from calibrant.errors import Mismatch
+from calibrant.errors import InvalidData, Mismatch
 from calibrant.estimators.lora_prompt import LoraPrompt
 from calibrant.evaluation.evaluate import MEASURES, OF_SUBJECTS, Settings
 from calibrant.grades.grader import grader_called
 from calibrant.models.local import LocalModel
-from calibrant.pipeline import Sizes, answer_stage, grade_stage, open_run, run
+from calibrant.pipeline import Sizes, answer_stage, evaluate_stage, grade_stage, open_run, run
 from calibrant.questions.splits import split_of
 from calibrant.records import Verdict
 from calibrant.runs import Run
@@ -198,7 +198,12 @@ def test_killed_and_resumed(
 def test_regrading_never_asks_the_model(finished: Path) -> None:
     here = Run(finished)
     grades = here.read("grades")
+    before = {name: here.manifest[name] for name in ("finished", "fitted")}
     counts = grade_stage(here, "substring")
     assert sum(counts.values()) == len(grades)
+    with pytest.raises(InvalidData, match="no estimator was fitted"):  # on these grades
+        evaluate_stage(here)
     here.replace("grades", grades)
-    here.note(grader="exact", graded_by=grader_called("exact").digest)
+    here.note(grader="exact", graded_by=grader_called("exact").digest, **before)
+    here.regrade(grades)
+    assert here.manifest["fitted"] == before["fitted"], "the same grades: nothing to do again"

@@ -14,7 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from calibrant.answers.given import GivenAnswer, given_answers
+from calibrant.answers.given import GivenAnswer, given_answers, published
 from calibrant.estimators.estimator import Estimator, Say, silent
 from calibrant.estimators.forms import forms_of
 from calibrant.evaluation.evaluate import Settings
@@ -25,7 +25,7 @@ from calibrant.pipeline import evaluate_stage, fit_stage
 from calibrant.questions.mixture import N_ALL, Sizes, choose, composition
 from calibrant.records import Grade, Verdict
 from calibrant.runs import Run
-from calibrant.tables import Malformed, Reading, suffix_of
+from calibrant.tables import Malformed, Reading
 
 ESTIMATORS = ("base_rate", "subject_rate", "has_letter", "answer_length", "sequence_likelihood")
 """Those that need no model; the last one where there are log-probabilities."""
@@ -76,10 +76,7 @@ def run_given(
         When the file cannot be used, or an estimator needs what it does not give.
     """
     path = Path(answers)
-    if suffix_of(path) == ".zip":  # the archives hold questions twice, which is no user's mistake
-        columns = reading.columns if reading else {}
-        reading = Reading(columns=columns, malformed=Malformed(skip=True))
-    reading = reading or Reading()
+    reading = published(path, reading or Reading(), answered_by)
     found = _drawn(path, reading, answered_by, sizes, seed)
     if reading.malformed.counts:
         say(str(reading.malformed))
@@ -94,6 +91,7 @@ def run_given(
     }
     told: dict[str, Any] = {}
     grades = _grades(found, grader, told.update)
+    say(f"verdicts: {_told(grades)}")
     lost = {g.answer_id for g in grades if g.reason == NO_LETTER}
     views = {"": grades}
     if lost:
@@ -176,6 +174,14 @@ def _names_none(item: GivenAnswer) -> bool:
     return bool(has_target) and not item.answer.extracted
 
 
+def _told(grades: Sequence[Grade]) -> str:
+    """How many of each verdict, the ungraded by their commonest reasons."""
+    counts = Counter(g.verdict.value for g in grades)
+    why = Counter(g.reason for g in grades if g.verdict is Verdict.UNGRADED).most_common(3)
+    reasons = "; ".join(f"{n} x {reason}" for reason, n in why)
+    return ", ".join(f"{n} {word}" for word, n in counts.items()) + (reasons and f" ({reasons})")
+
+
 def _wrong(one: Grade) -> Grade:
     return replace(one, verdict=Verdict.INCORRECT, reason=f"{NO_LETTER}, counted as incorrect")
 
@@ -183,12 +189,11 @@ def _wrong(one: Grade) -> Grade:
 def _write(
     run: Run, found: Sequence[GivenAnswer], grades: Sequence[Grade], malformed: Malformed
 ) -> None:
-    """Put questions, answers and grades into a run that does not have them yet."""
-    if "grades" in run.manifest.get("finished", {}):
-        return
+    """Put questions, answers and grades into a run; grades may be others than those there."""
     questions = [item.question for item in found]
     counts = Counter(g.verdict.value + (g.reason and f": {g.reason}") for g in grades)
     run.note(composition=composition(questions), reading=malformed.report, verdicts=dict(counts))
-    run.replace("questions", questions)
-    run.replace("answers", [item.answer for item in found])
-    run.replace("grades", list(grades))
+    if "grades" not in run.manifest.get("finished", {}):
+        run.replace("questions", questions)
+        run.replace("answers", [item.answer for item in found])
+    run.regrade(grades)

@@ -118,7 +118,7 @@ def grade_stage(run: Run, grader: str | Grader = "exact") -> Mapping[str, int]:
     questions = {question.id: question for question in run.read("questions")}
     items = [Answered(question=questions[a.question_id], answer=a) for a in run.read("answers")]
     grades = grade(items, use, note=run.note)
-    run.replace("grades", grades)
+    run.regrade(grades)
     counts: dict[str, int] = defaultdict(int)
     for found in grades:
         counts[found.verdict.value] += 1
@@ -392,7 +392,8 @@ def run(
         folder, model, questions, sizes=sizes, subsets=subsets, reading=reading, seed=seed
     )
     answer_stage(here, model, say=say, progress=progress)
-    if here.manifest.get("graded_by") != use.digest:
+    unanswered = here.manifest.get("judge", {}).get("n_failed")  # a judge may be there again
+    if unanswered or here.manifest.get("graded_by") != use.digest:
         say(f"verdicts: {dict(grade_stage(here, grader))}")
     fit_stage(here, model, forms, together=together, say=say)
     here.note(seconds_before_evaluation=round(time.monotonic() - start, 1))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -113,6 +114,16 @@ class Run:
             if path.name != "000000.parquet":
                 path.unlink()
         self.finish(stage, len(rows))
+
+    def regrade(self, grades: Sequence[records.Grade]) -> None:
+        """Put these grades in place of those there; what was fitted on others is forgotten."""
+        finished = self.manifest.get("finished", {})
+        if "grades" in finished and self.read("grades") == list(grades):
+            return
+        kept = {name: n for name, n in finished.items() if not name.startswith("confidences/")}
+        self.note(finished=kept, fitted={})
+        shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
+        self.replace("grades", grades)
 
     def graded(self) -> list[records.Graded]:
         """Questions, answers and grades joined, in the order of the questions."""

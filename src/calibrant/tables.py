@@ -76,6 +76,8 @@ class Reading:
     """What is done with rows that cannot be used."""
     n_shots: int = 0
     """Solved questions that are shown before each one, of sources that have some for this."""
+    as_published: bool = False
+    """Whether the file is one that others published: its texts are taken as they are."""
 
     @staticmethod
     def of(
@@ -165,7 +167,10 @@ def _csv(path: Path, malformed: Malformed) -> Iterator[tuple[int, Row | None]]:
         # What is no UTF-8 becomes a lone surrogate, so that one bad cell does not end the file.
         lines = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
         reader = csv.DictReader(lines)
-        n_columns = len(_whole(path, lambda: reader.fieldnames) or ())
+        names = _whole(path, lambda: reader.fieldnames) or ()
+        if twice := [name for name, n in Counter(names).items() if n > 1]:
+            raise DamagedFile(f"{path}, line 1: {len(twice)} columns twice, first {twice[0]!r}")
+        n_columns = len(names)
         while True:
             row: Row | None = None
             try:

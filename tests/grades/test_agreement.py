@@ -78,6 +78,13 @@ ROWS = [
 ]
 
 
+def test_an_interval_that_is_undefined_is_no_number() -> None:
+    human = np.array([1.0, 1.0, 1.0, 0.0])  # some replicates draw right answers only: no kappa
+    found = agreement(human, human, ["s"] * 4, list("abcd"), n_resamples=200)
+    assert found["rows"][0]["kappa"] == {"value": 1.0, "low": None, "high": None}
+    assert "1.00 [-, -]" in lines({"exact": found}) and "0.00" not in lines({"exact": found})
+
+
 def test_a_table(tmp_path: Path) -> None:
     write_table(tmp_path / "a.jsonl", ROWS)
     items, human, subset = human_graded(tmp_path / "a.jsonl", subset="system")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 import pytest
 
 from calibrant import registry
 from calibrant.answers.extract import extract
 from calibrant.errors import InvalidData, UnknownName
+from calibrant.grades import number
 from calibrant.grades.grader import grade, grader_called, normalise
 from calibrant.records import Answer, Answered, ModelName, Question, Verdict
 from calibrant.settings import settings_of
@@ -126,6 +130,40 @@ def test_a_letter_that_was_not_extracted_is_looked_for() -> None:
 )
 def test_numbers(text: str, target: str, correct: bool) -> None:
     assert (grade([item(text, target)], "number")[0].verdict is Verdict.CORRECT) is correct
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "verdict"),
+    [
+        ("9" * 400, "5", Verdict.INCORRECT),
+        ("1" * 25 + "e400", "5", Verdict.INCORRECT),
+        ("1e" + "9" * 5000, "5", Verdict.INCORRECT),
+        ("1e400", "1e401", Verdict.UNGRADED),
+        ("5 delta_degC", "5 degC", Verdict.INCORRECT),
+        ("5 kg*m/s**2", "5 newton", Verdict.CORRECT),
+        ("5 m**9**9**9**9", "5 km", Verdict.CORRECT),  # no unit, so it is taken to be in km
+        ("5 " + "m" * 38 + "-", "5 km", Verdict.CORRECT),
+        ("5 " + "m*" * 4000, "5 km", Verdict.CORRECT),
+    ],
+)
+def test_numbers_that_would_break_the_arithmetic(text: str, target: str, verdict: Verdict) -> None:
+    (found,) = grade([item(text, target)], "number")
+    assert found.verdict is verdict
+
+
+def test_thousands_of_marks_of_a_result_are_not_looked_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pattern, starts = number._NUMBER, list[int]()
+
+    class Counted:
+        def finditer(self, text: str, start: int = 0) -> Iterator[re.Match[str]]:
+            starts.append(start)
+            return pattern.finditer(text, start)
+
+    monkeypatch.setattr(number, "_NUMBER", Counted())
+    found = number.last_number("5 " + "= " * 4000)
+    assert found is not None and found.value == 5 and len(starts) < 50
 
 
 def test_number_tolerances_and_targets() -> None:

@@ -39,10 +39,13 @@ def test_csv_and_jsonl(tmp_path: Path) -> None:
         ("question,target\nWhat?,a\nWhat?,a\n", "line 3: the same question"),
         ("question,target,choices\nWhat?,a,b|c\n", "no target is among"),
         ("question,target\n", "no rows"),
+        ("id,question,target\n1,What?,a\n1,Who?,a\n", "line 3: the id of an earlier question"),
+        ("question,target,target\nWhat?,a,b\n", "line 1: 1 columns twice, first 'target'"),
+        ("question;target\nWhat?;a\n", "the columns are question;target"),
     ],
 )
 def test_bad_rows_are_named(tmp_path: Path, text: str, expected: str) -> None:
-    with pytest.raises(InvalidData, match=expected):
+    with pytest.raises(CalibrantError, match=expected):
         load_questions(write(tmp_path, text))
 
 

@@ -18,7 +18,14 @@ from calibrant.answers.extract import extract
 from calibrant.errors import InvalidData, Mismatch
 from calibrant.evaluation.external import FALSE, TRUE
 from calibrant.questions import fields
-from calibrant.questions.fields import called, question_of, text_of
+from calibrant.questions.fields import (
+    called,
+    check_readable,
+    list_of,
+    missing,
+    question_of,
+    text_of,
+)
 from calibrant.questions.table import usable
 from calibrant.records import (
     LETTERS,
@@ -30,7 +37,7 @@ from calibrant.records import (
     Source,
     Verdict,
 )
-from calibrant.tables import Reading, Row, as_list, suffix_of
+from calibrant.tables import Malformed, Reading, Row, iterate_table, suffix_of
 
 FIELDS = (
     *fields.FIELDS, "answer", "extracted", "model", "log_probs", "option_probs", "samples",
@@ -45,6 +52,12 @@ MMLU_PRO: Mapping[str, str] = {
 }
 """Field -> column of the archives that TIGER-Lab/MMLU-Pro publishes in eval_results/ (revision
 f418b116db00b065c2aea046518d8fcf74d39872): `pred` is the letter that its own rule found, or null."""
+LAYOUTS: tuple[Mapping[str, str], ...] = (
+    {"target": "gold", "answer": "{}.answer", "correct": "{}.is_correct"},
+    {"target": "golden_answer", "answer": "answer_{}", "correct": "judge_{}"},
+)
+"""Field -> column of published files with several models in each row, {} for a model's name: GSM8K
+as openai/grade-school-math has it (example_model_solutions, joined by question), and EVOUNA."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +86,7 @@ def given_answers(path: str | Path, reading: Reading, model: str = "") -> Iterat
     """
     path = Path(path)
     suffix = suffix_of(path)
-    if suffix == ".zip":
-        reading = replace(reading, columns={**MMLU_PRO, **reading.columns})
+    reading = replace(published(path, reading, model), malformed=reading.malformed)
     name = path.name.removesuffix(suffix)
     authors: set[str] = set()
 
@@ -93,20 +105,68 @@ def given_answers(path: str | Path, reading: Reading, model: str = "") -> Iterat
     yield from usable(str(path), reading, read, lambda item: item.question)
 
 
+def published(path: Path, reading: Reading, model: str) -> Reading:
+    """How a file is read, with the columns of the published layout that it has, if it has one.
+
+    Such files hold questions twice and rows without an answer, which is no user's mistake: they are
+    left out and counted whatever was chosen. A file whose answers are in a column that is named, or
+    called `answer`, is no such file.
+
+    Raises
+    ------
+    Mismatch
+        When its rows hold answers of several models and none of them is chosen.
+    """
+    columns = MMLU_PRO if suffix_of(path) == ".zip" else _wide(path, reading, model)
+    if not columns or reading.as_published:
+        return reading
+    return replace(
+        reading,
+        columns={**columns, **reading.columns},
+        malformed=Malformed(skip=True),
+        as_published=True,
+    )
+
+
+def _wide(path: Path, reading: Reading, model: str) -> Mapping[str, str]:
+    """Field -> column of a file with several models in each row; nothing for any other."""
+    _, row = next(iterate_table(path, Malformed(skip=True)), ("", {}))
+    if "answer" in {*row, *reading.columns}:
+        return {}
+    there = [
+        *row,
+        *(f"{a}.{b}" for a, value in row.items() if isinstance(value, dict) for b in value),
+    ]
+    for layout in LAYOUTS:
+        before, _, after = layout["answer"].partition("{}")
+        named = [c[len(before) : len(c) - len(after)] for c in there
+                 if c.startswith(before) and c.endswith(after)]  # fmt: skip
+        models = [name for name in named if layout["correct"].format(name) in there]
+        if layout["target"] in row and models:
+            if model not in models:
+                raise Mismatch(
+                    f"{path} holds answers of {', '.join(models)}: name the one (--answered-by)"
+                    " that is meant"
+                )
+            return {field: column.format(model) for field, column in layout.items()}
+    return {}
+
+
 def _given(row: Row, reading: Reading, author: str, name: str, bars: bool) -> GivenAnswer:
     verdict = _verdict(row, reading)
     question = _question(row, reading, name, bars, graded=verdict is not None)
     text = text_of(row, reading, "answer")
     if not text.strip():
-        raise InvalidData(f"{called(reading, 'answer')} is missing or empty")
+        raise missing(row, reading, "answer")
+    check_readable(reading, "answer", text)
     answer = Answer(
         question_id=question.id,
         text=text,
         extracted=_extracted(row, reading, text, question),
         model=ModelName(name=author),
         log_probs=_numbers(row, reading, "log_probs", -math.inf, 0.0),
-        option_probs=_numbers(row, reading, "option_probs", 0.0, 1.0),
-        samples=as_list(reading.cell(row, "samples")),
+        option_probs=_option_probs(row, reading, question),
+        samples=list_of(row, reading, "samples", bars=True),
     )
     grade = None
     if verdict is not None:
@@ -143,6 +203,14 @@ def _verdict(row: Row, reading: Reading) -> Verdict | None:
     if text:
         raise InvalidData(f"{called(reading, 'correct')} is no verdict: write 1, 0 or nothing")
     return None
+
+
+def _option_probs(row: Row, reading: Reading, question: Question) -> tuple[float, ...]:
+    """One for each option; together no more than 1, but for rounding."""
+    found = _numbers(row, reading, "option_probs", 0.0, 1.0)
+    if found and (len(found) != len(question.choices) or sum(found) > 1.01):
+        raise InvalidData(f"{called(reading, 'option_probs')} is not one share for each choice")
+    return found
 
 
 def _numbers(row: Row, reading: Reading, name: str, low: float, high: float) -> tuple[float, ...]:

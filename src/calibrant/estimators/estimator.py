@@ -7,6 +7,7 @@ NaN with its reason.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -178,11 +179,16 @@ def graded_only(items: Sequence[Graded]) -> tuple[list[Graded], NDArray[np.float
     """
     kept = [item for item in items if item.is_graded]
     if not kept:
-        raise NothingGraded(f"none of the {len(items)} training answers is graded")
+        why = Counter(item.grade.reason for item in items).most_common(1)
+        reason = f": {why[0][1]} x {why[0][0]}" if why else ""
+        raise NothingGraded(f"none of the {len(items)} training answers is graded{reason}")
     correct = np.array([item.correct for item in kept], dtype=np.float64)
     if correct.min() == correct.max():
         word = "correct" if correct[0] else "incorrect"
-        raise TooFewClasses(f"all {len(kept)} graded training answers are {word}: nothing to learn")
+        kinds = " and ".join(sorted({item.question.format for item in kept}))
+        raise TooFewClasses(
+            f"all {len(kept)} graded training answers ({kinds}) are {word}: nothing to learn"
+        )
     return kept, correct
 
 

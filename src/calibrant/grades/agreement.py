@@ -250,9 +250,13 @@ def lines(found: dict[str, dict[str, Any]]) -> str:
     return "\n".join(texts)
 
 
-def _words(cell: dict[str, float] | None, scale: float) -> str:
+def _words(cell: dict[str, float | None] | None, scale: float) -> str:
+    """A value with its interval; "-" for what is undefined, also at an end of the interval."""
     if cell is None:
         return "-"
     digits = 2 if scale == 1 else 1
-    low, high = (scale * (cell[end] or 0.0) for end in ("low", "high"))
-    return f"{scale * cell['value']:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+    value, low, high = (
+        "-" if (number := cell[name]) is None else f"{scale * number:.{digits}f}"
+        for name in ("value", "low", "high")
+    )
+    return f"{value} [{low}, {high}]"

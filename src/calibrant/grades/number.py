@@ -24,7 +24,12 @@ _NUMBER = re.compile(
 )
 _SCALES = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
 _FINAL = re.compile(r"####|\\boxed|\b(?:final )?answer(?: is|:)|=", re.IGNORECASE)
+_N_MARKS = 32
+"""Marks of a result that are looked behind, the last ones: thousands of them tell no more."""
 _UNITS = {"%": "percent", "°": "degree", "°c": "degC", "°f": "degF"}
+_WORD = r"(?:[^\W\d]|°)+(?:(?:\^|\*\*)?-?\d)?"
+_UNIT = re.compile(rf"(?!.{{40}})/?{_WORD}(?:[*/·]{{1,2}}{_WORD})*")
+"""What the library of units may read: it would compute a tower of powers for ever."""
 
 
 class Quantity(NamedTuple):
@@ -50,7 +55,8 @@ class Number(Grader):
 
     def verdict(self, item: Answered) -> Ruling:
         """An answer without a number is wrong; a target without one cannot be compared."""
-        targets = [found for t in item.question.targets if (found := last_number(t))]
+        numbers = map(last_number, item.question.targets)
+        targets = [found for found in numbers if found and math.isfinite(found.value)]
         if not targets:
             return Ruling(Verdict.UNGRADED, "no target is a number")
         said = last_number(item.answer.text)
@@ -66,9 +72,7 @@ class Number(Grader):
             if target.unit == "%":
                 values.append(said.value * 100)
         else:
-            if given.dimensionality != wanted.dimensionality:
-                return False
-            values = [_registry().Quantity(said.value, given).to(wanted).magnitude]
+            values = _converted(said.value, given, wanted)
         return any(
             math.isclose(value, target.value, rel_tol=0, abs_tol=self._allowed(target.value))
             for value in values
@@ -81,7 +85,7 @@ class Number(Grader):
 def last_number(text: str) -> Quantity | None:
     """The number that a text comes to; None when there is none."""
     text = text[-10_000:]
-    for mark in reversed(list(_FINAL.finditer(text))):
+    for mark in reversed(deque(_FINAL.finditer(text), maxlen=_N_MARKS)):
         if found := next(_NUMBER.finditer(text, mark.end()), None):
             return _quantity(found)
     last = deque(_NUMBER.finditer(text), maxlen=1)
@@ -89,10 +93,8 @@ def last_number(text: str) -> Quantity | None:
 
 
 def _quantity(found: re.Match[str]) -> Quantity:
-    value = float(found["digits"].replace(",", ""))
     power = found["power"] or (found["ten"] or "0").replace("\u2212", "-")
-    with_power = f"{value!r}e{int(power)}"
-    value = float(with_power) if "e" not in repr(value) else value * 10.0 ** int(power)
+    value = float(f"{found['digits'].replace(',', '')}e{power}")
     if found["below"]:
         below = float(found["below"])
         value = value / below if below else math.nan
@@ -113,11 +115,22 @@ def _registry() -> Any:
 @lru_cache(maxsize=4096)
 def _unit(word: str) -> Any:
     """The unit that a word is; None for any other word."""
-    if not word:
+    word = _UNITS.get(word.lower(), word)
+    if not _UNIT.fullmatch(word):
         return None
     try:
-        return _registry().Unit(_UNITS.get(word.lower(), word))
+        return _registry().Unit(word)
     except MissingExtra:
         raise
     except Exception:  # pint raises whatever its parser raises
         return None
+
+
+def _converted(value: float, given: Any, wanted: Any) -> list[float]:
+    """The value in another unit; nothing where one cannot become the other."""
+    from pint.errors import PintError
+
+    try:
+        return [float(_registry().Quantity(value, given).to(wanted).magnitude)]
+    except (PintError, ArithmeticError):
+        return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from typing import Any
 
@@ -12,10 +13,17 @@ from calibrant.tables import Reading, Row, as_list, as_texts
 
 FIELDS = (
     "question", "target", "targets", "choices", "context", "subject", "category", "group",
-    "answerable", "tests",
+    "answerable", "tests", "id",
 )  # fmt: skip
-"""Those that a question is made of."""
-FALSE = ("false", "0", "0.0", "no")
+"""Those that a question is made of, and what the file calls it."""
+ANSWERABLE = {
+    **dict.fromkeys(("", "true", "1", "1.0", "yes"), True),
+    **dict.fromkeys(("false", "0", "0.0", "no"), False),
+}
+_WINDOWS = {ord(bytes([byte]).decode("cp1252", "replace")): byte for byte in range(0x80, 0xA0)}
+"""Characters that Windows-1252 has at the bytes 0x80 to 0x9f."""
+_STARTS = re.compile(r"[\x00-\x7f]*[\xc2-\xf4][^\x00-\x7f]").match
+"""The first of what is not ASCII as bytes of UTF-8 would have it: few texts get beyond this."""
 
 
 def question_of(row: Row, reading: Reading, *, source: Source, bars: bool) -> Question:
@@ -33,21 +41,28 @@ def question_of(row: Row, reading: Reading, *, source: Source, bars: bool) -> Qu
     """
     text = text_of(row, reading, "question")
     if not text.strip():
-        raise InvalidData(f"{called(reading, 'question')} is missing or empty")
-    choices = _list(row, reading, "choices", bars=True)
-    targets = _list(row, reading, "targets", bars) or _list(row, reading, "target", bars)
-    answerable = str(reading.cell(row, "answerable")).lower() not in FALSE
+        raise missing(row, reading, "question")
+    choices = list_of(row, reading, "choices", bars=True)
+    targets = list_of(row, reading, "targets", bars) or list_of(row, reading, "target", bars)
+    answerable = ANSWERABLE.get(text_of(row, reading, "answerable").strip().lower())
+    if answerable is None:
+        raise InvalidData(f"{called(reading, 'answerable')} is neither true nor false")
     if len(choices) > len(LETTERS):
         raise InvalidData(f"more than {len(LETTERS)} choices")
     tests = text_of(row, reading, "tests")
     if answerable and not targets and not tests:
-        raise InvalidData(f"{called(reading, 'target')} or 'targets' is missing or empty")
+        raise missing(row, reading, "target", "targets")
     if choices and not set(targets) & set(choices) and answerable:
         places = [LETTERS.find(target.strip("() ")) for target in targets if len(target) < 4]
         targets = tuple(choices[i] for i in places if 0 <= i < len(choices))
         if not targets:
             raise InvalidData("no target is among the choices")
     context = text_of(row, reading, "context")
+    fields = {"question": (text,), "target": targets, "choices": choices, "context": (context,)}
+    for name, texts in fields.items():
+        check_readable(reading, name, *texts)
+        if any("\ufffd" in one for one in texts) and not reading.as_published:
+            raise InvalidData(f"{called(reading, name)} has lost characters (U+FFFD)")
     return Question(
         text=text,
         targets=targets if answerable else (),
@@ -68,6 +83,33 @@ def called(reading: Reading, name: str) -> str:
     return f"field {name!r}" + (f" (column {column!r})" if column else "")
 
 
+def missing(row: Row, reading: Reading, *names: str) -> InvalidData:
+    """That none of the fields is there; with a note of the columns when none is a column."""
+    others = "".join(f" or {name!r}" for name in names[1:])
+    error = InvalidData(f"{called(reading, names[0])}{others} is missing or empty")
+    if not any(reading.columns.get(name, name).split(".")[0] in row for name in names):
+        columns = ", ".join(row)
+        error.add_note(f"the columns are {columns}: --column {names[0]}=COLUMN names the one meant")
+    return error
+
+
+def check_readable(reading: Reading, name: str, *texts: str) -> None:
+    """Refuse texts that are UTF-8 read as Windows-1252 ("cafÃ©"), unless published so."""
+    if not reading.as_published and any(map(_is_mojibake, texts)):
+        raise InvalidData(f"{called(reading, name)} is UTF-8 that was read as Windows-1252")
+
+
+def _is_mojibake(text: str) -> bool:
+    """Whether there is more than ASCII, and it comes out as UTF-8 when taken back."""
+    if text.isascii() or not _STARTS(text):
+        return False
+    try:
+        text.translate(_WINDOWS).encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return False
+    return True
+
+
 def text_of(row: Row, reading: Reading, name: str) -> str:
     """A field that holds one text (or number), "" where there is none."""
     value = reading.cell(row, name)
@@ -76,7 +118,8 @@ def text_of(row: Row, reading: Reading, name: str) -> str:
     return "" if value is None else str(value)
 
 
-def _list(row: Row, reading: Reading, name: str, bars: bool) -> tuple[str, ...]:
+def list_of(row: Row, reading: Reading, name: str, bars: bool) -> tuple[str, ...]:
+    """A field that holds one text or several."""
     value: Any = reading.cell(row, name)
     try:
         return as_list(value) if bars else as_texts(value)

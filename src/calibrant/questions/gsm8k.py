@@ -15,6 +15,7 @@ class Gsm8k(Published):
     config: ClassVar = "main"
     revision: ClassVar = "e53f048856ff4f594e959d75785d2c2d37b678ee"
     shots_from: ClassVar = "train"
+    formats: ClassVar = ("open",)
     schema: ClassVar = "dataset card: question, answer (steps, then '#### ' and the number)"
 
     def ask(self, row: Row) -> Ask | None:

@@ -5,44 +5,69 @@ from __future__ import annotations
 import importlib
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from calibrant.errors import DataUnavailable, MissingExtra
 from calibrant.tables import Row
 
+CONVERTED = "refs/convert/parquet"
+"""The branch with the hub's own conversion to Parquet, for repositories that hold a script. It
+declares no configurations: one is read that is the only one."""
 TIMEOUT_S = 5.0
 
 
-def hub_rows(name: str, config: str, split: str, revision: str, *, source: str) -> list[Row]:
-    """All rows of a split.
+def hub_rows(
+    name: str, config: str, split: str, revision: str, *, files: str = "", source: str
+) -> tuple[Sequence[Row], str]:
+    """(all rows of a split, the commit that they are of); rows stay on disk until they are read.
+
+    Parameters
+    ----------
+    revision
+        A commit, or `CONVERTED`.
+    files
+        JSONL files to read in place of what the repository declares, as a pattern.
 
     Raises
     ------
     MissingExtra
         When `datasets` is not installed.
     DataUnavailable
-        At once when the hub does not answer and the rows are not in the local cache.
+        At once when the hub does not answer and the rows are not in the local cache, or only those
+        of another commit are.
     """
     try:
         datasets = importlib.import_module("datasets")
     except ImportError as error:
         raise MissingExtra(f"loading {source} from the hub", "hub") from error
     datasets.disable_progress_bars()
+    declared = "" if revision == CONVERTED else config
+    what: dict[str, Any] = {"path": name, "name": declared or None, "revision": revision}
+    if files:
+        places = {split: f"hf://datasets/{name}@{revision}/{files}"}
+        what = {"path": "json", "data_files": places}
     silent = _why_silent(name)
     try:
         with _offline(bool(silent)):
-            found = datasets.load_dataset(
-                name, config or None, split=split, revision=revision or None
-            )
+            builder = datasets.load_dataset_builder(**what)
+            builder.download_and_prepare()
+            found = builder.as_dataset(split=split)
     except Exception as error:  # datasets raises whatever its readers raise
         first = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        raise DataUnavailable(
-            f"{source} cannot be loaded from the hub ({name}): {silent or first};"
-            f" download it elsewhere and name its file or folder: {source}:PATH"
-        ) from error
-    return list(found)
+        raise _unavailable(source, name, silent or first) from error
+    commit = revision if files else str(builder.hash)  # from the cache it may be any
+    if revision not in (CONVERTED, commit):
+        raise _unavailable(source, name, f"the local cache holds commit {commit}, not {revision}")
+    return found, commit
+
+
+def _unavailable(source: str, name: str, why: str) -> DataUnavailable:
+    return DataUnavailable(
+        f"{source} cannot be loaded from the hub ({name}): {why};"
+        f" download it elsewhere and name its file or folder: {source}:PATH"
+    )
 
 
 def _why_silent(name: str) -> str:

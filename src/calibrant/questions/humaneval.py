@@ -13,6 +13,7 @@ class Humaneval(Published):
     name: ClassVar = "humaneval"
     hub: ClassVar = "openai/openai_humaneval"
     revision: ClassVar = "7dce6050a7d6d172f3cc5c32aa97f52fa1a2e544"
+    formats: ClassVar = ("open",)
     schema: ClassVar = "dataset card: task_id, prompt, canonical_solution, test, entry_point"
     files: ClassVar = ("HumanEval.jsonl.gz",)
 

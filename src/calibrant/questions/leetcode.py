@@ -13,6 +13,7 @@ class Leetcode(Published):
     name: ClassVar = "leetcode"
     hub: ClassVar = "newfacade/LeetCodeDataset"
     revision: ClassVar = "215604aeed660029df7de2fea5a4d7b6ed476a08"
+    formats: ClassVar = ("open",)
     schema: ClassVar = (
         "newfacade/LeetCodeDataset at 182cd19fd53161efd70a1ef074fe1056b659bfa3: task_id, difficulty"
         " and problem_description (v0.3), prompt (imports), query, entry_point, test"

@@ -25,7 +25,10 @@ class Livecodebench(Published):
 
     name: ClassVar = "livecodebench"
     hub: ClassVar = "livecodebench/code_generation_lite"
-    revision: ClassVar = "refs/convert/parquet"
+    revision: ClassVar = "0fe84c3912ea0c4d4a78037083943e8f0c4dd505"
+    hub_files: ClassVar = "test*.jsonl"
+    files: ClassVar = ("test*.jsonl",)
+    formats: ClassVar = ("open",)
     schema: ClassVar = (
         "LiveCodeBench/LiveCodeBench, lcb_runner/benchmarks/code_generation.py at"
         " 9af8fc86eee8a46432e7cbbfbef5d8d163da6a41: question_content, platform, starter_code,"

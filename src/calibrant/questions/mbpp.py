@@ -14,6 +14,7 @@ class Mbpp(Published):
     hub: ClassVar = "google-research-datasets/mbpp"
     config: ClassVar = "full"
     revision: ClassVar = "4bb6404fdc6cacfda99d4ac4205087b89d32030c"
+    formats: ClassVar = ("open",)
     schema: ClassVar = "dataset card: task_id, text, code, test_list, test_setup_code, ..."
     files: ClassVar = ("mbpp.jsonl",)
 

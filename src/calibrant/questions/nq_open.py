@@ -13,6 +13,7 @@ class NqOpen(Published):
     name: ClassVar = "nq_open"
     hub: ClassVar = "google-research-datasets/nq_open"
     revision: ClassVar = "5dd9790a83002ad084ddeb7c420dc716852c6f28"
+    formats: ClassVar = ("open",)
     schema: ClassVar = "dataset card: question (no question mark), answer (list)"
     files: ClassVar = ("NQ-open.dev.jsonl",)
     part: ClassVar = "validation"

@@ -14,6 +14,7 @@ class Popqa(Published):
     name: ClassVar = "popqa"
     hub: ClassVar = "akariasai/PopQA"
     revision: ClassVar = "098765c79ea10a2cb19c828324e33281b8336ec0"
+    formats: ClassVar = ("open",)
     schema: ClassVar = "dataset card: question, possible_answers (a JSON list as text), prop, ..."
 
     def ask(self, row: Row) -> Ask | None:

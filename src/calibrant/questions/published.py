@@ -42,6 +42,8 @@ class Published(QuestionSource):
     revision: ClassVar[str] = ""
     """Commit there, or "refs/convert/parquet" where the repository holds a script: that is the
     hub's own conversion to Parquet, a branch that may move."""
+    hub_files: ClassVar[str] = ""
+    """JSONL files there, as a pattern, where only a script knows of them."""
     schema: ClassVar[str] = ""
     """Where the columns are described that this was written from, and their names."""
     part: ClassVar[str] = "test"
@@ -78,7 +80,8 @@ class Published(QuestionSource):
 
     @abstractmethod
     def ask(self, row: Row) -> Ask | None:
-        """What a row asks; None when it has no label. `row["_file"]` is its file's name."""
+        """What a row asks; None when it has no label. `row["_file"]` is the name of
+        a local file, `row["_commit"]` the commit on the hub."""
 
     def load(self) -> list[Question]:
         """All questions, choice before open of each row."""
@@ -92,7 +95,8 @@ class Published(QuestionSource):
         for where, row in self._drawn():
             try:
                 ask = unwrap(row) if is_wrapped(row) else self.ask(row)
-                made = [] if ask is None else [self._question(ask, form) for form in self.formats]
+                commit = row.get("_commit", "")
+                made = [self._question(ask, form, commit) for form in self.formats] if ask else []
             except (InvalidData, LookupError, TypeError, ValueError, AttributeError) as error:
                 malformed.refuse(
                     where, f"not as {self.name} describes it", InvalidData, repr(error)
@@ -127,7 +131,7 @@ class Published(QuestionSource):
                 kept.append(question)
         return found
 
-    def _question(self, ask: Ask, form: Format) -> Question | None:
+    def _question(self, ask: Ask, form: Format, commit: str) -> Question | None:
         """The question in one form; None where it has no such form."""
         if form == "choice" and not ask.choices:
             return None
@@ -143,21 +147,23 @@ class Published(QuestionSource):
             targets=right if form == "choice" else tuple(ask.targets) or right,
             tests=ask.tests,
             answerable=ask.answerable,
-            source=Source(name=self.name, revision=self.revision, split=self.wanted),
+            source=Source(name=self.name, revision=commit, split=self.wanted),
             group=text_group(ask.group or ask.context or ask.text),
             subject=ask.subject or self.name,
             category=ask.category,
         )
 
     def _drawn(self) -> Iterator[tuple[str, Row]]:
-        """Rows at random by their content, the same whatever their order."""
+        """Rows at random by their content, the same whatever their order and their file."""
         rows = self.rows()
         if self.n is None:
             return rows
-        drawn = heapq.nsmallest(
-            self.n, rows, key=lambda pair: content_hash("row", self.seed, repr(pair[1]))
-        )
-        return iter(drawn)
+
+        def turn(pair: tuple[str, Row]) -> str:
+            content = {key: value for key, value in pair[1].items() if not key.startswith("_")}
+            return content_hash("row", self.seed, repr(content))
+
+        return iter(heapq.nsmallest(self.n, rows, key=turn))
 
     def rows(self) -> Iterator[tuple[str, Row]]:
         """(where, row) of the files at `path`, or of the hub."""
@@ -166,10 +172,17 @@ class Published(QuestionSource):
                 for where, row in self.read(path):
                     yield where, {**row, "_file": path.name}
         elif self.hub:
-            found = hub_rows(self.hub, self.config, self.wanted, self.revision, source=self.name)
-            self.reading.malformed.n_read += len(found)
-            for number, row in enumerate(found, 1):
-                yield f"{self.hub}, row {number}", row
+            rows, commit = hub_rows(
+                self.hub,
+                self.config,
+                self.wanted,
+                self.revision,
+                files=self.hub_files,
+                source=self.name,
+            )
+            self.reading.malformed.n_read += len(rows)
+            for number, row in enumerate(rows, 1):
+                yield f"{self.hub}, row {number}", {**row, "_commit": commit}
         else:
             raise InvalidData(
                 f"{self.name} is not on the hub: name its file or folder, {self.name}:PATH"

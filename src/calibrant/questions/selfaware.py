@@ -11,6 +11,7 @@ class Selfaware(Published):
     """SelfAware: 2,337 questions with an answer and 1,032 without one."""
 
     name: ClassVar = "selfaware"
+    formats: ClassVar = ("open",)
     schema: ClassVar = (
         "yinzhangyue/SelfAware, data/SelfAware.json at f0bad1ff77bd42fc4eb2360281ed646c7bb7bd0c:"
         " question, answer (list, or null), answerable, source"

@@ -14,6 +14,7 @@ class Simpleqa(Published):
     name: ClassVar = "simpleqa"
     hub: ClassVar = "basicv8vc/SimpleQA"
     revision: ClassVar = "e319282ab125c3dbd0c7fd00be2e4dd54e7e8f94"
+    formats: ClassVar = ("open",)
     schema: ClassVar = (
         "openai/simple-evals, simple_qa_test_set.csv: metadata (a Python dict as text), problem,"
         " answer; the hub's copy has the same columns"

@@ -10,11 +10,12 @@ from typing import ClassVar, TypeVar
 from calibrant.errors import InvalidData
 from calibrant.questions.fields import Seen, question_of
 from calibrant.questions.source import QuestionSource, text_group
-from calibrant.records import Question, Source
+from calibrant.records import Question, Source, content_hash
 from calibrant.tables import Reading, Row, iterate_table, suffix_of
 
 T = TypeVar("T")
 REPEATED = "the same question a second time"
+SAME_ID = "the id of an earlier question"
 TWO_GROUPS = "the same question in another group: it could stand on both sides of a split"
 
 
@@ -54,25 +55,30 @@ def usable(
 ) -> Iterator[T]:
     """What `read` makes of each row of a file (None: nothing of ours), each question once.
 
-    Rows that it refuses (InvalidData), and questions that come again or that stand in two groups,
-    are errors that name the row, or are skipped and counted.
+    Rows that it refuses (InvalidData), and questions that come again, that stand in two groups or
+    that have another's `id`, are errors that name the row, or are skipped and counted.
     """
     malformed, n = reading.malformed, 0
-    with closing(Seen()) as ids, closing(Seen()) as groups:
+    with closing(Seen()) as ids, closing(Seen()) as groups, closing(Seen()) as names:
         for where, row in iterate_table(path, malformed):
             try:
                 item = read(row)
             except InvalidData as error:
-                malformed.refuse(where, str(error))
+                malformed.refuse(
+                    where, str(error), detail="; ".join(getattr(error, "__notes__", ()))
+                )
                 continue
             if item is None:
                 continue
             question = of(item)
             text = text_group(question.context, question.text)
+            name = reading.cell(row, "id")
             if not ids.is_new(question.id):
                 malformed.refuse(where, REPEATED)
             elif groups.first(text, question.group) != question.group:
                 malformed.refuse(where, TWO_GROUPS)
+            elif name is not None and not names.is_new(content_hash("id", str(name))):
+                malformed.refuse(where, SAME_ID)
             else:
                 n += 1
                 yield item

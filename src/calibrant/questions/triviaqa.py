@@ -14,6 +14,7 @@ class Triviaqa(Published):
     hub: ClassVar = "mandarjoshi/trivia_qa"
     config: ClassVar = "rc.nocontext"
     revision: ClassVar = "0f7faf33a3908546c6fd5b73a660e0f8ff173c2f"
+    formats: ClassVar = ("open",)
     schema: ClassVar = "dataset card: question, answer {value, aliases, ...} (empty in test)"
     part: ClassVar = "validation"
 
