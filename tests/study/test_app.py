@@ -351,7 +351,12 @@ def test_administration(served: Callable[..., Any]) -> None:
         assert client.post("/admin", data={"do": "close"}, headers=head).status_code == 401
     for _ in range(4):
         Walker(client).finish()
-    page = client.get("/admin", headers=auth(PASSWORD)).text
+    reply = client.get("/admin", headers=auth(PASSWORD))
+    (policy,) = reply.headers.get_list("content-security-policy")
+    assert "frame-ancestors 'none'" in policy and "unsafe" not in policy
+    assert "connect-src 'self'" in policy and reply.headers["x-frame-options"] == "DENY"
+    assert "connect-src" not in client.get("/").headers["content-security-policy"]
+    page = reply.text
     assert "Results by arm are hidden" in page and "Accuracy" not in page
     held = re.findall(r'<th scope="row">(\w+)</th><td>0</td><td>(\d)</td><td>(\d)</td>', page)
     assert sorted(held) == sorted((arm, "1", "1") for arm in made.design.arm_names)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from calibrant.study import app, store, views
+from calibrant.study import admin, app, store, views
 from calibrant.study.data import tables
 from calibrant.study.folder import Study
 from calibrant.study.server import running
 
 from .conftest import absent
+from .walk import Walker
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = (
@@ -362,6 +365,56 @@ def test_withdrawal(page: Any, axe: str, site: Any) -> None:
     page.get_by_role("button", name="Delete everything").click()
     check(page, axe)
     assert "was deleted" in page.content() and tables(made)[0] == []
+
+
+def test_administration_counts_by_itself(
+    browser: Any, axe: str, site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admin, "EVERY_S", 0.2)
+    made, url = site(n_ability=0, n_practice=0)
+    context = browser.new_context(
+        http_credentials={"username": "admin", "password": "correct horse"}
+    )
+    page = context.new_page()
+    listen(page)
+    page.goto(url + "/admin")
+    page.told.clear()  # status 401, as below
+    page.get_by_label("Reason").fill("half written")
+    page.get_by_role("region", name="Counts").focus()
+    with httpx.Client(base_url=url) as client:
+        walker = Walker(client)
+        page.get_by_role("row", name="consented 1").wait_for()
+        wrong = walker.until(lambda step: step == "check-0")
+        chosen = next(v for _, v, label in wrong.options if f"“{label}”" not in wrong.legend)
+        walker.send({**wrong.hidden, "response": chosen})
+        walker.finish()
+        page.get_by_role("row", name="finished 1").wait_for()
+        page.get_by_text("1 attention check failed").wait_for()
+        arm = made.plan(0).arms[0]
+        cells = page.get_by_role("region", name="Cells").inner_text()
+        assert re.search(rf"{arm}\s+{made.plan(0).batch}\s+1\s+1", cells)
+        assert page.get_by_label("Reason").input_value() == "half written"
+        assert page.evaluate("document.activeElement.ariaLabel") == "Counts"
+        check(page, axe)
+        page.get_by_label("Count again").uncheck()
+        Walker(client)
+        page.wait_for_timeout(800)
+        assert page.get_by_role("row", name="consented 1").count() == 1
+        page.get_by_label("Count again").check()
+        page.get_by_role("row", name="consented 2").wait_for()
+    page.route("**/admin", lambda route: route.abort())
+    page.get_by_text("The server does not answer").wait_for()
+    page.get_by_label("Count again").uncheck()
+    page.wait_for_timeout(400)
+    page.told.clear()  # the browser's own words on that
+    check(page, axe)
+    page.unroute("**/admin")
+    page.get_by_label("Count again").check()
+    page.get_by_text("The server does not answer").wait_for(state="hidden")
+    made.store.close("elsewhere")
+    page.wait_for_selector("text=Results by arm")
+    page.wait_for_selector("text=Closed 20")
+    context.close()
 
 
 def test_administration(browser: Any, axe: str, site: Any) -> None:

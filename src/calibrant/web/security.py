@@ -25,14 +25,14 @@ FORM = "application/x-www-form-urlencoded"
 
 
 class Secured:
-    """Adds the headers; refuses forms of other sites, other content and bodies that are too long.
+    """Adds headers; refuses forms of other sites, other content and bodies that are too long.
 
     Parameters
     ----------
     app
         An ASGI application.
     policy
-        The content security policy.
+        The content security policy of answers that bring none of their own.
     max_body
         Bytes that a request may carry.
     """
@@ -52,7 +52,11 @@ class Secured:
 
         async def dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *self.headers]
+                own = dict(message.get("headers", ()))
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    *((name, value) for name, value in self.headers if name not in own),
+                ]
             await send(message)
 
         status, body = 0, b""
