@@ -35,8 +35,8 @@ class Threshold:
     """Posterior median, in [0, 1]."""
     low: float
     """Lower end of the 95 % interval: the posterior's 2.5 % quantile, moved out to the next
-    confidence shown. No answer tells apart thresholds between neighbouring ones, and people's, which
-    are round, often lie at the end of such a gap."""
+    confidence shown. No answer tells apart thresholds between neighbouring ones, and people's,
+    which are round, often lie at the end of such a gap."""
     high: float
     """Upper end, from the 97.5 % quantile."""
     evidence: float
