@@ -364,7 +364,9 @@ def test_what_browsers_are_told(served: Callable[..., Any]) -> None:
     foreign = [{"origin": "https://evil.example"}, {"origin": "null"},
                {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}]  # fmt: skip
     for head in foreign:
-        assert client.post(walker.path, data=answer, headers=head).status_code == 403
+        refused = client.post(walker.path, data=answer, headers=head)
+        assert refused.status_code == 403 and "from another site" in refused.text
+        assert "frame-ancestors 'none'" in refused.headers["content-security-policy"]
     own = {"origin": str(client.base_url).rstrip("/"), "sec-fetch-site": "same-origin"}
     assert client.post(walker.path, data=answer, headers=own).status_code == 303
     assert "127.0.0.1" not in str([made.store.find(token_hash(walker.token))])

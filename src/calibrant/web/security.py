@@ -22,6 +22,13 @@ HEADERS = {
 }
 """Sent with every answer, beside the content security policy."""
 FORM = "application/x-www-form-urlencoded"
+REFUSALS = {
+    400: "This request could not be understood.",
+    403: "This form came from another site. Open the page's own address and try again.",
+    413: "This is too long. Go back, shorten it and send it again.",
+    415: "Only forms are taken here.",
+}
+"""What somebody reads whose request is refused."""
 
 
 class Secured:
@@ -71,8 +78,9 @@ class Secured:
                 if len(body) > self.max_body:
                     status, more = 413, False
         if status:
-            await dressed({"type": "http.response.start", "status": status, "headers": []})
-            await dressed({"type": "http.response.body", "body": b""})
+            kind = [(b"content-type", b"text/plain; charset=utf-8")]
+            await dressed({"type": "http.response.start", "status": status, "headers": kind})
+            await dressed({"type": "http.response.body", "body": REFUSALS[status].encode()})
             return
 
         async def again() -> Message:
