@@ -150,6 +150,8 @@ def test_intervals_of_thresholds_hold_them() -> None:
     held = [found[name].low <= value <= found[name].high for name, value in truth.items()]
     assert len(held) == 142 and np.mean(held) >= 0.95
     assert np.median([one.high - one.low for one in found.values()]) < 0.2
+    near = [abs(found[name].value - value) <= 0.05 for name, value in truth.items()]
+    assert np.mean(near) >= 0.9
 
 
 def test_mixed_model_finds_slopes_and_honest_errors() -> None:

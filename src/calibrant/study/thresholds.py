@@ -19,10 +19,11 @@ from scipy.special import betaln
 from calibrant.errors import InvalidData
 from calibrant.study.data import Row
 
-ABOVE = (40.0, 1.0)
-"""Beta prior of agreement above the threshold: nearly always."""
-BELOW = ((1.0, 3.0), (1.0, 1.0))
-"""Beta priors of agreement below it, with wrong predictions and with right ones."""
+ABOVE = (40.0, 2.0)
+"""Beta prior of agreement above the threshold: nearly always, some lapses aside."""
+BELOW = ((2.0, 8.0), (2.0, 2.0))
+"""Beta priors of agreement below it, with wrong predictions (one's own mistake is seldom the
+model's) and with right ones."""
 SAME = (1.0, 1.0)
 """Beta prior of agreement for somebody who has no threshold."""
 
