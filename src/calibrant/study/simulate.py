@@ -251,13 +251,11 @@ def simulate(
     policies: Sequence[str] = POLICIES,
     *,
     leaving: float = 0.0,
-    at_once: int = 24,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Make a simulated copy of a study, serve it, and send n people through it.
 
-    Who they are goes to truth.parquet beside its store, for comparison with what is recovered. With
-    one session `at_once` they arrive in order, and do the same in every run.
+    Who they are goes to truth.parquet beside its store, for comparison with what is recovered.
 
     Raises
     ------
@@ -274,7 +272,7 @@ def simulate(
     copy, people = simulated_copy(study, folder), crowd(n, seed, policies, leaving)
     start = time.perf_counter()
     with running(copy) as url:
-        load = asyncio.run(visit(copy, people, url, seed=seed, at_once=at_once))
+        load = asyncio.run(visit(copy, people, url, seed=seed))
     truth = truth_rows(copy, people)
     write_parquet(folder / "truth.parquet", truth)
     return {
