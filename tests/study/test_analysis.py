@@ -16,10 +16,10 @@ from calibrant.study.design import Arm, Contrast
 from calibrant.study.items import freeze
 from calibrant.study.mixed import agreement_model
 from calibrant.study.permutation import contrast, holm, strata
-from calibrant.study.policies import Person
+from calibrant.study.policies import Person, crowd
 from calibrant.study.power import power, rejections
-from calibrant.study.summaries import measures, slope, summaries
-from calibrant.study.thresholds import threshold
+from calibrant.study.summaries import counting, measures, slope, summaries
+from calibrant.study.thresholds import threshold, thresholds
 from calibrant.study.virtual import virtual
 
 from .conftest import make_design, make_items
@@ -136,6 +136,22 @@ def test_a_threshold_is_found() -> None:
         threshold(np.array([]), np.array([]), np.array([]))
     flat = threshold(c, np.ones(90), right)
     assert flat.evidence < 0  # who always agrees has no threshold
+
+
+def test_intervals_of_thresholds_hold_them() -> None:
+    """Thresholds from 15 to 85 %, of people who lapse, learn and tire."""
+    design = make_design(arms=(Arm.parse("tuned"), Arm.parse("bar=tuned:bar")), n_questions=60,
+                         n_batches=3, n_practice=0)  # fmt: skip
+    items, _ = freeze(make_items(200), design)
+    people_ = crowd(142, 0, [f"threshold_{percent}" for percent in range(15, 86)])
+    data = virtual(design, items, len(people_), lambda _, number: people_[number], 0)
+    found = thresholds(counting(*data))
+    truth = {name: int(who.policy[-2:]) / 100 for name, who in zip(sorted(found), people_)}
+    held = [found[name].low <= value <= found[name].high for name, value in truth.items()]
+    assert len(held) == 142 and np.mean(held) >= 0.95
+    assert np.median([one.high - one.low for one in found.values()]) < 0.2
+    near = [abs(found[name].value - value) <= 0.05 for name, value in truth.items()]
+    assert np.mean(near) >= 0.9
 
 
 def test_mixed_model_finds_slopes_and_honest_errors() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from calibrant.study.answers import SCALES
+from calibrant.study.answers import MAX_COMMENT, SCALES
 from calibrant.study.data import tables
 from calibrant.study.design import Arm
 from calibrant.study.folder import Study, token_hash
@@ -19,7 +19,7 @@ from calibrant.study.messages import Messages
 from calibrant.study.server import running
 from calibrant.study.simulate import Page
 
-from .conftest import HOSTILE, PASSWORD
+from .conftest import ARMS, HOSTILE, PASSWORD
 from .walk import Walker
 
 
@@ -249,8 +249,56 @@ def test_failed_attention_check(served: Callable[..., Any]) -> None:
     assert tables(made)[0][0]["excluded"] == "failed attention checks"
 
 
-def test_withdrawal(served: Callable[..., Any]) -> None:
-    made, client = served()
+def test_what_was_given_stays_on_the_page(served: Callable[..., Any]) -> None:
+    _, client = served(n_ability=0, n_practice=0, ask_confidence=True)
+    walker = Walker(client)
+    page = walker.until(lambda step: step == "trial-0")
+    again = walker.send({**page.hidden, "response": "2", "own": '"><b>'})
+    assert again.status_code == 422 and "<b>" not in again.text
+    assert re.findall(r'value="(\d)" id="[^"]*" required checked', again.text) == ["2"]
+    walker.send({**page.hidden, "response": "2", "own": "55"})
+    page = walker.until(lambda step: step == "survey")
+    form = {**walker.filled(page), "difficulty": "3", "comment": f"kept {HOSTILE}"}
+    for missing in ({"difficulty": ""}, {"comment": form["comment"] + "x" * 1500}):
+        again = walker.send({**form, **missing})
+        assert again.status_code == 422 and "kept &lt;script" in again.text
+        assert HOSTILE not in again.text
+        marked = 'id="difficulty-3" required checked' in again.text
+        assert marked == ("comment" in missing)
+
+
+def test_a_comment_has_room_in_every_script(served: Callable[..., Any]) -> None:
+    made, client = served(n_ability=0, n_practice=0, n_checks=0, n_questions=1)
+    for comment in ("世" * MAX_COMMENT, "a\r\n" * (MAX_COMMENT // 2 - 1) + "so"):
+        walker = Walker(client)
+        page = walker.until(lambda step: step == "survey")
+        assert f'maxlength="{MAX_COMMENT}"' in page.text
+        assert walker.send({**walker.filled(page), "comment": comment}).status_code == 303
+    assert {len(row["comment"]) for row in tables(made)[0]} == {MAX_COMMENT}
+
+
+def test_instructions_say_what_comes_in_some_parts_only(served: Callable[..., Any]) -> None:
+    _, client = served(within=True, n_questions=4, n_ability=0)
+    text = Walker(client).until(lambda step: step == "instructions-0").text
+    assert "In some parts: You answer on your own" in text
+    assert "In some parts: With each question you see" in text
+    _, client = served(name="other", n_ability=0, arms=tuple(map(Arm.parse, ARMS[1:3])))
+    assert "In some parts" not in Walker(client).until(lambda s: s == "instructions-0").text
+
+
+def test_behind_a_proxy_the_personal_link_is_the_proxys(served: Callable[..., Any]) -> None:
+    _, client = served(n_ability=0)
+    walker = Walker(client)
+    head = {"host": "study.example.org", "x-forwarded-proto": "https"}
+    page = client.get(walker.path, headers=head).text
+    assert f"https://study.example.org{walker.path}<" in page
+    form = {**Page(page).hidden, "step": "instructions-0"}
+    head |= {"origin": "https://study.example.org"}
+    assert client.post(walker.path, data=form, headers=head).status_code == 303
+
+
+def test_withdrawal(served: Callable[..., Any], database: str) -> None:
+    made, client = served(database=database)
     walker = Walker(client)
     walker.until(lambda step: step == "trial-2")
     assert "Delete everything" in client.get(f"{walker.path}/withdraw").text
@@ -273,8 +321,12 @@ def test_full_and_closed(served: Callable[..., Any]) -> None:
     page = walker.until(lambda step: step == "trial-0")
     made.store.close("test")
     assert client.get("/").status_code == 410 and client.get(walker.path).status_code == 410
-    assert walker.send({**page.hidden, "response": "0"}).status_code == 410
+    closed = walker.send({**page.hidden, "response": "0"})
+    assert closed.status_code == 410 and ">Continue<" not in closed.text
     assert client.post("/start", data=form).status_code == 410
+    assert f'href="{walker.path}/withdraw"' in closed.text  # their data are still theirs
+    client.post(f"{walker.path}/withdraw", data={"confirm": "yes"})
+    assert list(made.store.everything()) == []
 
 
 def test_long_and_strange_input(served: Callable[..., Any], database: str) -> None:
@@ -312,7 +364,9 @@ def test_what_browsers_are_told(served: Callable[..., Any]) -> None:
     foreign = [{"origin": "https://evil.example"}, {"origin": "null"},
                {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}]  # fmt: skip
     for head in foreign:
-        assert client.post(walker.path, data=answer, headers=head).status_code == 403
+        refused = client.post(walker.path, data=answer, headers=head)
+        assert refused.status_code == 403 and "from another site" in refused.text
+        assert "frame-ancestors 'none'" in refused.headers["content-security-policy"]
     own = {"origin": str(client.base_url).rstrip("/"), "sec-fetch-site": "same-origin"}
     assert client.post(walker.path, data=answer, headers=own).status_code == 303
     assert "127.0.0.1" not in str([made.store.find(token_hash(walker.token))])
@@ -351,7 +405,12 @@ def test_administration(served: Callable[..., Any]) -> None:
         assert client.post("/admin", data={"do": "close"}, headers=head).status_code == 401
     for _ in range(4):
         Walker(client).finish()
-    page = client.get("/admin", headers=auth(PASSWORD)).text
+    reply = client.get("/admin", headers=auth(PASSWORD))
+    (policy,) = reply.headers.get_list("content-security-policy")
+    assert "frame-ancestors 'none'" in policy and "unsafe" not in policy
+    assert "connect-src 'self'" in policy and reply.headers["x-frame-options"] == "DENY"
+    assert "connect-src" not in client.get("/").headers["content-security-policy"]
+    page = reply.text
     assert "Results by arm are hidden" in page and "Accuracy" not in page
     held = re.findall(r'<th scope="row">(\w+)</th><td>0</td><td>(\d)</td><td>(\d)</td>', page)
     assert sorted(held) == sorted((arm, "1", "1") for arm in made.design.arm_names)

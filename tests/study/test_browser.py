@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from calibrant.study import app, store, views
+from calibrant.study import admin, app, store, views
 from calibrant.study.data import tables
+from calibrant.study.design import Arm
 from calibrant.study.folder import Study
+from calibrant.study.items import freeze
+from calibrant.study.policies import crowd
+from calibrant.study.report import write_report
 from calibrant.study.server import running
+from calibrant.study.virtual import virtual
 
-from .conftest import absent
+from .conftest import HOSTILE, absent, make_design, make_items
+from .walk import Walker
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = (
@@ -193,6 +202,126 @@ def test_notices_and_german(page: Any, axe: str, site: Any) -> None:
     assert "nichts gespeichert" in page.content() and tables(made)[0] == []
 
 
+FORMS = ("no_model", "prediction", "tuned", "said=tuned:words", "seen=tuned:bar",
+         "shy=tuned:abstain:0.5")  # fmt: skip
+
+
+def test_every_display_and_refusal(page: Any, axe: str, site: Any) -> None:
+    """All that an arm shows, in one session; forms that lack something; instructions again."""
+    _, url = site(
+        arms=tuple(map(Arm.parse, FORMS)), within=True, n_questions=18, n_batches=1, n_ability=0,
+        n_practice=0, n_checks=1, ask_confidence=True, max_seconds=600,
+        completion_url="https://panel.example.org/done",
+    )  # fmt: skip
+
+    def send() -> None:
+        """As it is, whatever is missing."""
+        with page.expect_navigation():
+            page.locator("main form").evaluate("form => form.submit()")
+        page.told.clear()  # the browser itself reports the status 422
+
+    start(page, url)
+    checked: set[tuple[str, ...]] = set()
+    while (step := kind(page)) != "done":
+        shown = [name for name in ("[data-prediction]", "[data-percent]", "[data-word]", "meter",
+                                   ".model") if page.locator(name).count()]  # fmt: skip
+        state = (step, *shown)
+        if state not in checked:
+            check(page, axe)
+            if step not in ("instructions", "feedback"):
+                send()
+                assert page.get_by_role("alert").is_visible()
+                check(page, axe)
+            checked.add(state)
+        if step == "comprehension" and ("again",) not in checked:
+            for name in RIGHT:  # all wrong: the instructions come again
+                right = page.get_by_label(RIGHT[name])
+                page.locator(f"input[name={name}]").nth(
+                    int(right.get_attribute("value") == "0")
+                ).check()
+            press(page)
+            assert "read them once more" in page.content()
+            check(page, axe)
+            checked.add(("again",))
+            continue
+        fill(page, step)
+        if page.locator("#own").count():
+            page.locator("#own").fill("70")
+        press(page)
+    check(page, axe)
+    trials = {state[1:] for state in checked if state[0] == "trial"}
+    told = "[data-prediction]"
+    assert trials == {
+        (), (told, ".model"), (told, "[data-percent]", ".model"), (told, "[data-word]", ".model"),
+        (told, "[data-percent]", "meter", ".model"), (".model",),
+    }  # fmt: skip
+
+
+def test_own_words(page: Any, axe: str, site: Any) -> None:
+    made, url = site(n_ability=0, n_practice=0, n_checks=0)
+    made.items = [replace(item, choices=()) for item in made.items]
+    start(page, url)
+    until(page, "instructions")
+    press(page)
+    fill(page, "comprehension")
+    press(page)
+    check(page, axe)
+    page.get_by_label("Your answer").fill(HOSTILE)
+    press(page)
+    assert kind(page) == "feedback" and HOSTILE in page.locator("main").inner_text()
+    check(page, axe)
+
+
+def test_every_notice(page: Any, axe: str, site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, url = site(n_participants=1, n_ability=0, n_practice=0)
+
+    def notice(title: str) -> None:
+        assert page.get_by_role("heading", level=1).inner_text() == title
+        page.told.clear()  # the browser itself reports the status
+        check(page, axe)
+
+    start(page, url + "/?PROLIFIC_PID=p1")
+    session = page.url
+    until(page, "trial")
+    for name, value, title in (("step", "trial-3", "This is not the next step"),
+                               ("kind", "other", "This could not be understood")):  # fmt: skip
+        set_value = "(field, value) => { field.value = value; field.form.submit(); }"
+        with page.expect_navigation():
+            page.locator(f"input[name={name}]").evaluate(set_value, value)
+        notice(title)
+        page.get_by_role("link", name="Continue").click()
+        assert kind(page) == "trial"
+    start(page, url + "/?PROLIFIC_PID=p1")
+    notice("You have already started")
+    start(page, url)
+    notice("No places left")
+    with monkeypatch.context() as patch:
+        patch.setattr(views.Views, "consent", lambda *_: 1 / 0)
+        page.goto(url)
+        notice("Something went wrong")
+    made.store.close("test")
+    for address in (url, session):
+        made.store._closed = (-60.0, None)
+        page.goto(address)
+        notice("The study has ended")
+    page.get_by_role("link", name="Withdraw").click()
+    check(page, axe)
+
+
+def test_report(page: Any, axe: str, tmp_path: Path) -> None:
+    design = make_design(n_questions=12, n_practice=0, ask_confidence=True, min_seconds=0)
+    items, _ = freeze(make_items(), design)
+    people = crowd(32, 0)
+    participants, trials = virtual(design, items, 32, lambda _, number: people[number], 0)
+    for row in participants:
+        row |= {"comment": HOSTILE, "difficulty": 3}
+    write_report(tmp_path, design, items, participants, trials, n_permutations=99, n_resamples=20)
+    page.goto((tmp_path / "report.html").as_uri())
+    page.get_by_text("Comments (32)").click()
+    assert page.get_by_text(HOSTILE).first.is_visible()
+    check(page, axe)
+
+
 def test_consent_must_be_ticked(page: Any, axe: str, site: Any) -> None:
     made, url = site()
     page.goto(url)
@@ -362,6 +491,56 @@ def test_withdrawal(page: Any, axe: str, site: Any) -> None:
     page.get_by_role("button", name="Delete everything").click()
     check(page, axe)
     assert "was deleted" in page.content() and tables(made)[0] == []
+
+
+def test_administration_counts_by_itself(
+    browser: Any, axe: str, site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admin, "EVERY_S", 0.2)
+    made, url = site(n_ability=0, n_practice=0)
+    context = browser.new_context(
+        http_credentials={"username": "admin", "password": "correct horse"}
+    )
+    page = context.new_page()
+    listen(page)
+    page.goto(url + "/admin")
+    page.told.clear()  # status 401, as below
+    page.get_by_label("Reason").fill("half written")
+    page.get_by_role("region", name="Counts").focus()
+    with httpx.Client(base_url=url) as client:
+        walker = Walker(client)
+        page.get_by_role("row", name="consented 1").wait_for()
+        wrong = walker.until(lambda step: step == "check-0")
+        chosen = next(v for _, v, label in wrong.options if f"“{label}”" not in wrong.legend)
+        walker.send({**wrong.hidden, "response": chosen})
+        walker.finish()
+        page.get_by_role("row", name="finished 1").wait_for()
+        page.get_by_text("1 attention check failed").wait_for()
+        arm = made.plan(0).arms[0]
+        cells = page.get_by_role("region", name="Cells").inner_text()
+        assert re.search(rf"{arm}\s+{made.plan(0).batch}\s+1\s+1", cells)
+        assert page.get_by_label("Reason").input_value() == "half written"
+        assert page.evaluate("document.activeElement.ariaLabel") == "Counts"
+        check(page, axe)
+        page.get_by_label("Count again").uncheck()
+        Walker(client)
+        page.wait_for_timeout(800)
+        assert page.get_by_role("row", name="consented 1").count() == 1
+        page.get_by_label("Count again").check()
+        page.get_by_role("row", name="consented 2").wait_for()
+    page.route("**/admin", lambda route: route.abort())
+    page.get_by_text("The server does not answer").wait_for()
+    page.get_by_label("Count again").uncheck()
+    page.wait_for_timeout(400)
+    page.told.clear()  # the browser's own words on that
+    check(page, axe)
+    page.unroute("**/admin")
+    page.get_by_label("Count again").check()
+    page.get_by_text("The server does not answer").wait_for(state="hidden")
+    made.store.close("elsewhere")
+    page.wait_for_selector("text=Results by arm")
+    page.wait_for_selector("text=Closed 20")
+    context.close()
 
 
 def test_administration(browser: Any, axe: str, site: Any) -> None:

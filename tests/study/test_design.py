@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from calibrant.errors import InvalidData
 from calibrant.study.design import Arm, Contrast, Design
 from calibrant.study.folder import Study, new_study
-from calibrant.study.items import Item, freeze, of_table
+from calibrant.study.items import Item, freeze, of_table, plain
 from calibrant.study.plan import cell_of, n_cells, plan
 
 from .conftest import ARMS, make_design, make_items
@@ -174,6 +174,12 @@ def test_a_study_of_a_table(tmp_path: Path) -> None:
     assert (two.prediction, two.model_correct, two.confidences) == ("c", True, {"sure": 0.9})
     assert three.model_correct and three.agrees(" ROME ") and three.is_right("rome")
     assert four.prediction == "" and four.confidences == {}
+    path.write_text("question,choices,target,prediction\nFive?,x < 3|x > 3|X < 3,x < 3,x > 3\n")
+    (five,) = of_table(path, [])  # options that differ in a sign, or in case, differ
+    assert not five.model_correct and not five.is_right("X < 3") and five.is_right("x < 3")
+    assert [five.agrees(option) for option in five.choices] == [False, True, False]
+    assert plain("‘Rome’, (Italy).") == plain("rome italy") and plain("x<3") != plain("x>3")
+    assert plain("?") != plain("!")
     with pytest.raises(InvalidData, match="no column 'tuned'"):
         of_table(path, ["tuned"])
     path.write_text("question,target,prediction,sure\nOne?,a,a,1.4\n")

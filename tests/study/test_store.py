@@ -8,20 +8,25 @@ import sqlite3
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import sqlalchemy as sa
 
 from calibrant.errors import InvalidData, Mismatch, MissingExtra
-from calibrant.study.folder import token_hash
+from calibrant.study.folder import Study, token_hash
 from calibrant.study.plan import cell_of, n_cells
+from calibrant.study.schema import EVENTS, PARTICIPANTS, TABLES
+from calibrant.study.server import running
 from calibrant.study.store import VERSION, Store
 
 from .conftest import make_design
+from .walk import Walker
 
 
 @pytest.fixture
@@ -122,6 +127,23 @@ def test_places_of_the_withdrawn_and_the_silent_pass_on(opened: Store) -> None:
     assert opened.find(token_hash("t5"))[0].holds == 4
 
 
+def test_places_of_the_silent_are_open_to_newcomers(opened: Store) -> None:
+    for i in range(2):
+        arrive(opened, f"t{i}")
+    opened.start(someone("t2"))  # no arm was drawn yet
+    with opened.turn(token_hash("t0")) as turn:
+        turn.append("shown", "done")
+    assert opened.start(someone("t3"), limit=3) == ("full", False)
+    assert opened.start(someone("t3"), limit=3, replace_after_hours=1) == ("full", False)
+    # by now all have been silent for 0.1 microseconds, and one has finished
+    for i in range(3, 5):
+        assert opened.start(someone(f"t{i}"), limit=2, replace_after_hours=1e-10) == ("", True)
+    with opened.turn(token_hash("t4")) as turn:
+        assert opened.assign(turn, replace_after_hours=1e-10) == 1
+        turn.append("shown", "done")
+    assert opened.start(someone("t5"), limit=2, replace_after_hours=1e-10) == ("full", False)
+
+
 def test_a_withdrawal_leaves_no_bytes(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite3"
     store = Store(f"sqlite:///{path}", "study")
@@ -136,26 +158,34 @@ def test_a_withdrawal_leaves_no_bytes(tmp_path: Path) -> None:
 
 V1 = """
 CREATE TABLE meta (key VARCHAR(40) PRIMARY KEY, value TEXT NOT NULL);
-INSERT INTO meta VALUES ('version', '1'), ('study', 'study');
+INSERT INTO meta VALUES ('version', '1'), ('study', '{study}');
 CREATE TABLE participants (id VARCHAR(40) PRIMARY KEY, token_hash VARCHAR(64) NOT NULL UNIQUE,
  nonce VARCHAR(64) NOT NULL UNIQUE, external_id VARCHAR(128) UNIQUE, external TEXT NOT NULL,
  language VARCHAR(16) NOT NULL, started DOUBLE PRECISION NOT NULL, slot INTEGER);
 CREATE TABLE events (id {serial}, participant VARCHAR(40) NOT NULL REFERENCES participants(id),
  seq INTEGER NOT NULL, kind VARCHAR(16) NOT NULL, step VARCHAR(40) NOT NULL, data TEXT NOT NULL,
  server_time DOUBLE PRECISION NOT NULL, client_time DOUBLE PRECISION, UNIQUE (participant, seq),
- UNIQUE (participant, kind, step));
+ UNIQUE (participant, kind, step))
+"""
+V1_ROWS = """
 INSERT INTO participants VALUES ('p0', '{hash}', 'n0', NULL, '{{}}', 'en', 1.0, 0);
 INSERT INTO events (participant, seq, kind, step, data, server_time)
  VALUES ('p0', 0, 'answer', 'trial-0', '{{"response": "x"}}', 2.0)
 """
 
 
+def older(connection: sa.Connection, study: str) -> None:
+    is_sqlite = connection.dialect.name == "sqlite"
+    serial = "INTEGER PRIMARY KEY" if is_sqlite else "SERIAL PRIMARY KEY"
+    for statement in V1.format(serial=serial, study=study).split(";\n"):
+        connection.exec_driver_sql(statement)
+
+
 def test_an_older_store_is_brought_up_to_date(database: str) -> None:
     engine = sa.create_engine(database)
-    is_sqlite = engine.dialect.name == "sqlite"
-    serial = "INTEGER PRIMARY KEY" if is_sqlite else "SERIAL PRIMARY KEY"
     with engine.begin() as connection:
-        for statement in V1.format(serial=serial, hash=token_hash("old")).split(";\n"):
+        older(connection, "study")
+        for statement in V1_ROWS.format(hash=token_hash("old")).split(";\n"):
             connection.exec_driver_sql(statement)
     engine.dispose()
     store = Store(database, "study")
@@ -172,6 +202,36 @@ def test_an_older_store_is_brought_up_to_date(database: str) -> None:
     again.shut()
     with pytest.raises(Mismatch, match="update Calibrant"):
         Store(database, "study")
+
+
+def test_sessions_of_an_older_store_go_on(study: Callable[..., Study], database: str) -> None:
+    made = study(database=database)
+    with running(made) as url, httpx.Client(base_url=url) as client:
+        walker = Walker(client)
+        walker.until(lambda step: step == "trial-2")
+    with made.store.engine.begin() as connection:
+        tables = (PARTICIPANTS, EVENTS)
+        rows = {t: connection.execute(sa.select(t)).mappings().all() for t in tables}
+        TABLES.drop_all(connection)
+        older(connection, made.hash)
+        for table, found in rows.items():
+            new = "id" if table is EVENTS else "holds"
+            kept = [column.name for column in table.columns if column.name != new]
+            old = sa.table(table.name, *map(sa.column, kept))
+            connection.execute(sa.insert(old), [{n: row[n] for n in kept} for row in found])
+    made.store.shut()
+    again = Study(made.folder, database)
+    with running(again) as url, httpx.Client(base_url=url) as client:
+        walker.client = client
+        assert walker.step() == "trial-2"
+        walker.finish()
+        newcomer = Walker(client)
+        newcomer.until(lambda step: step == "trial-0")
+        assert client.post(f"{newcomer.path}/withdraw", data={"confirm": "yes"}).status_code == 200
+    ((person, events),) = again.store.everything()
+    answered = [event.step for event in events if event.kind == "answer"]
+    assert person.holds == 0 and "survey" in answered and len(answered) == len(set(answered))
+    again.store.shut()
 
 
 def test_what_was_acknowledged_is_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,10 @@ from calibrant.web.pages import Served
 
 ACTIVE_S = 600
 """Somebody is there whose last answer is not older."""
+EVERY_S = 5.0
+"""An open page asks anew so often."""
+SHARE = 0.1
+"""Counting takes at most this share of the time, so that it does not hold up participants."""
 MAX_REASON = 500
 """Characters of a reason."""
 
@@ -39,16 +43,18 @@ class Admin:
 
     def __init__(self, study: Study) -> None:
         self.study = study
-        self.served = Served(HERE, style="study.css", script="study.js")
+        self.served = Served(HERE, style="study.css", script="admin.js", asks=True)
         self._known: set[bytes] = set()  # digests of what was found right: hashing is slow
         self._one = threading.Lock()  # and guessing is slower: one at a time
+        self._counting = threading.Lock()
+        self._counted: tuple[float, float, tuple[list[Row], list[Row]]] | None = None
 
     def show(self, request: Request) -> Response:
         """Counts, balance, flags, the log; results by arm once they may be seen."""
         if not self._is_admin(request):
             return _denied()
         store = self.study.store
-        participants, trials = tables(self.study)
+        at, participants, trials = self._tables()
         log = store.logged()
         unblinded = store.simulated or store.closed or any(w == "unblinded" for _, w, _ in log)
         page = self.served.render(
@@ -56,14 +62,27 @@ class Admin:
             title=self.study.design.title,
             simulated=store.simulated,
             closed=when(store.closed),
+            state="closed" if store.closed else "unblinded" if unblinded else "open",
+            at=when(at),
+            every=EVERY_S,
             counts=counts(participants, trials, log),
             balance=balance(participants, n_cells(self.study.design)),
             flags=flags(participants),
             results=results(participants, trials) if unblinded else None,
-            log=[(when(at), what, why) for at, what, why in log],
+            log=[(when(then), what, why) for then, what, why in log],
             max_reason=MAX_REASON,
         )
-        return HTMLResponse(page)
+        return HTMLResponse(page, headers={"content-security-policy": self.served.policy})
+
+    def _tables(self) -> tuple[float, list[Row], list[Row]]:
+        """When it was counted, participants and trials; one count serves all who ask meanwhile."""
+        with self._counting:
+            now = time.time()
+            if self._counted is None or now >= self._counted[1]:
+                found = tables(self.study)
+                self._counted = (now, time.time() + (time.time() - now) / SHARE, found)
+            at, _, (participants, trials) = self._counted
+            return at, participants, trials
 
     async def act(self, request: Request) -> Response:
         """Close the study, or show results by arm before that, for a reason that is logged."""
@@ -76,6 +95,7 @@ class Admin:
         reason = form.get("reason", "").strip()[:MAX_REASON]
         if form.get("do") == "close" and form.get("sure") == "yes":
             await run_in_threadpool(self.study.store.close, "on the admin page")
+            self._counted = None  # it closes on what is there now
         elif form.get("do") == "unblind" and reason:
             await run_in_threadpool(self.study.store.log, "unblinded", reason)
         else:
@@ -146,7 +166,8 @@ def flags(participants: Sequence[Row]) -> list[Row]:
     for row in participants:
         told = []
         if row["failed_checks"]:
-            told.append(f"{row['failed_checks']} attention checks failed")
+            n = row["failed_checks"]
+            told.append(f"{n} attention check{'s' * (n > 1)} failed")
         if row["comprehension_passed"] is False:
             told.append("instructions not understood")
         if row["median_seconds"] and row["n_trials"] > 4 and row["median_seconds"] < usual / 3:

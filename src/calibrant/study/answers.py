@@ -13,12 +13,17 @@ from calibrant.study.plan import Plan
 
 MAX_TEXT = 200
 """Characters of an answer in one's own words."""
-MAX_COMMENT = 2000
-"""Characters of the closing comment."""
+MAX_COMMENT = 1500
+"""Characters of the closing comment; a form has room for so many of any script."""
 EARLY_S = 0.25
 """Clocks and networks: an answer may come so much before the least time."""
-SCALES = ("difficulty", "follow", "helpful", "trust")
-"""Closing questions with five points; the last three are for those who saw a model."""
+SCALES = {
+    "difficulty": "how hard the questions were, from 1 (very easy) to 5 (very hard)",
+    "follow": "how often the model's answer was taken over, from 1 (never) to 5 (always)",
+    "helpful": "how helpful was what was shown of the model, from 1 (not at all) to 5 (very)",
+    "trust": "how much they would rely on the model in future, from 1 (not at all) to 5 (fully)",
+}
+"""Closing questions with five points -> meaning; the last three are for those who saw a model."""
 N_OPTIONS = 5
 """Options of an attention check and points of a scale."""
 Form = Mapping[str, str]
@@ -162,7 +167,7 @@ def scales(session: Session) -> tuple[str, ...]:
     """The closing questions that fit what the participant saw."""
     assert session.plan is not None
     saw_model = any(session.design.arm(name).form != "none" for name in session.plan.arms)
-    return SCALES if saw_model else SCALES[:1]
+    return tuple(SCALES)[: None if saw_model else 1]
 
 
 def _survey(session: Session, form: Form) -> dict[str, Any]:
@@ -171,7 +176,8 @@ def _survey(session: Session, form: Form) -> dict[str, Any]:
         if not form.get(name):
             raise Refused("survey.missing")
         data[name] = 1 + _index(form[name], N_OPTIONS)
-    comment = form.get("comment", "").strip()
+    # A browser's line breaks are two characters; its own limit counts them as one.
+    comment = form.get("comment", "").replace("\r\n", "\n").strip()
     if len(comment) > MAX_COMMENT:
         raise Refused("question.long", n=MAX_COMMENT)
     return data | {"comment": comment}

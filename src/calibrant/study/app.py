@@ -120,7 +120,10 @@ class Participants:
             "external": external,
         }
         main = external.get(self.design.id_parameters[0], "") if self.design.id_parameters else ""
-        why, _ = self.study.store.start(person, main, self.design.n_participants)
+        design = self.design
+        why, _ = self.study.store.start(
+            person, main, design.n_participants, design.replace_after_hours
+        )
         if why:
             return _html(self.views.notice(m, why), 410 if why == "closed" else 409)
         return RedirectResponse(f"/s/{token}", 303)
@@ -153,7 +156,7 @@ class Participants:
         session = self._session(person, events)
         closed = self.study.store.closed
         if closed and not session.finished:
-            return _html(self.views.notice(m, "closed"), 410)
+            return _html(self.views.notice(m, "closed", token, ends=True), 410)
         step = session.current
         if not closed and (step.kind == "assign" or step.key not in session.shown):
             with self.study.store.turn(token_hash(token)) as turn:
@@ -188,10 +191,10 @@ class Participants:
                 except Malformed:
                     status, message = 400, "bad"
         if problem:
-            page = self.views.step(session, person, token, self._link(request, token), problem)
-            return _html(page, status)
+            link = self._link(request, token)
+            return _html(self.views.step(session, person, token, link, problem, form), status)
         if message:
-            return _html(self.views.notice(m, message, token), status)
+            return _html(self.views.notice(m, message, token, ends=bool(closed)), status)
         return RedirectResponse(f"/s/{token}", 303)
 
     def _take(self, turn: Turn, session: Session, form: dict[str, str]) -> tuple[int, str]:

@@ -53,7 +53,7 @@ PARTICIPANTS = {
     "comprehension_passed": "whether all were right in the end; empty when not reached",
     "failed_checks": "attention checks that were failed",
     "median_seconds": "median time of the questions that count",
-    **{name: f"closing question {name!r}, 1 to 5; empty: not asked" for name in SCALES},
+    **{name: f"closing question: {told}; empty: not asked" for name, told in SCALES.items()},
     "comment": "closing comment, as it was written",
     "excluded": "why the participant is left out of the analysis; empty when kept",
 }

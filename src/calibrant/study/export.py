@@ -11,8 +11,23 @@ from calibrant.study.data import PARTICIPANTS, TRIALS, Row, tables
 from calibrant.study.folder import Study, write_items
 from calibrant.tables import write_table
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """A spreadsheet takes a text that starts so for a formula."""
+
+ITEMS = {
+    "id": "the question's number in the study",
+    "question_id": "where it comes from: id of the run's question, or row of the table",
+    "text": "the question",
+    "context": "a passage that it is about; empty for none",
+    "choices": "options; empty for questions that are answered in one's own words",
+    "targets": "right answers",
+    "prediction": "the model's answer",
+    "model_correct": "whether it is right",
+    "confidences": "the model's confidences in [0, 1] as pairs of name and value",
+    "topic": "what batches are stratified by",
+    "role": "ability, practice, or the number of the batch",
+}
+"""Columns of the items (Parquet only) -> meaning."""
 
 
 def export(study: Study, folder: Path, *, with_ids: bool = False) -> dict[str, int]:
@@ -45,7 +60,9 @@ def export(study: Study, folder: Path, *, with_ids: bool = False) -> dict[str, i
         _csv(folder / f"{name}.csv", rows, list(columns))
     write_items(folder / "items.parquet", study.items)
     (folder / "design.json").write_text(study.design.to_json(), "utf-8")
-    text = codebook({name: columns for name, (_, columns) in made.items()}, study)
+    text = codebook(
+        {name: columns for name, (_, columns) in made.items()} | {"items": ITEMS}, study
+    )
     (folder / "codebook.md").write_text(text, "utf-8")
     if with_ids:
         people = [person for person, _ in study.store.everything()]

@@ -21,7 +21,7 @@ from calibrant.study.design import Design
 from calibrant.tables import as_list, column, read_table
 
 CALIBRATORS = ("none", "temperature", "platt")
-_WORDS = re.compile(r"[^\w.%/+-]+")
+_PUNCTUATION = re.compile(r"""[\s,;:!?"'`“”„‘’‚«»()\[\]{}…$€£]+""")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,20 +52,23 @@ class Item:
     """"ability", "practice", or the number of a batch."""
 
     def is_right(self, response: str) -> bool:
-        """Whether a person's response is right."""
+        """Whether a person's response is right: options as they are, own words case aside."""
+        if self.choices:  # two options may differ in a sign only
+            return response in self.targets
         return plain(response) in {plain(target) for target in self.targets}
 
     def agrees(self, response: str) -> bool:
         """Whether a person's response is the model's answer (or as right as that)."""
-        if plain(response) == plain(self.prediction):
-            return True
-        return not self.choices and self.model_correct and self.is_right(response)
+        if self.choices:
+            return response == self.prediction
+        same = plain(response) == plain(self.prediction)
+        return same or (self.model_correct and self.is_right(response))
 
 
 @lru_cache(100_000)
 def plain(text: str) -> str:
     """Case, punctuation and spaces aside."""
-    return _WORDS.sub(" ", text.casefold()).strip(" .")
+    return _PUNCTUATION.sub(" ", text.casefold()).strip(" .") or text.strip()
 
 
 def of_run(folder: str | Path) -> list[Item]:

@@ -62,7 +62,9 @@ def preregistration(study: Study) -> str:
             "Mixed-effects logistic models of agreement (confidence by arm) and of correctness"
             " (arm) with random intercepts of participants and items; accuracy by ability (share of"
             f" right answers to {design.n_ability} separate questions, before the arm was drawn);"
-            " individual thresholds; response times; closing questions. They are exploratory."
+            " individual thresholds; response times; closing questions"
+            + ("; calibration of people's own confidence." if design.ask_confidence else ".")
+            + " They are exploratory."
         ],
     }  # fmt: skip
     text = [f"# Pre-registration: {design.title}", "",
@@ -89,12 +91,14 @@ def _procedure(design: Design) -> str:
     told = [
         f"consent, {design.n_ability} ability questions, instructions",
         f"up to {design.comprehension_attempts} rounds of comprehension questions",
-        f"{design.n_practice} practice questions, {design.n_questions} questions with"
-        f" {design.n_checks} attention checks",
+        f"{design.n_practice} practice questions; {design.n_questions} questions that count, with"
+        f" attention checks among them ({design.n_checks})",
     ]
     limit = f", at most {design.max_seconds:g} s" if design.max_seconds else ""
     feedback = "the right answer is shown after each" if design.feedback else "no feedback"
-    return f"{'; '.join(told)}. At least {design.min_seconds:g} s a question{limit}; {feedback}."
+    own = "; people say how sure they are of each answer" if design.ask_confidence else ""
+    times = f"At least {design.min_seconds:g} s a question{limit}"
+    return f"{'; '.join(told).capitalize()}. {times}; {feedback}{own}."
 
 
 def _exclusions(design: Design) -> str:

@@ -15,6 +15,7 @@ from calibrant.reporting.html import TEMPLATES as SHARED
 from calibrant.runs import write_json
 from calibrant.study import figures
 from calibrant.study.analysis import analyse
+from calibrant.study.answers import SCALES
 from calibrant.study.data import Row
 from calibrant.study.design import FORMS, MEASURES, Design, settings_of
 from calibrant.study.items import Item
@@ -74,7 +75,7 @@ def write_report(
         plots=_plots(folder / "figures", design, found, here, rows),
         own=_own(found),
         thresholds=_thresholds(design, found, here),
-        survey=found["survey"],
+        survey={SCALES[name]: arms for name, arms in found["survey"].items()},
         comments=[r["comment"] for r in kept(participants).values() if r["comment"]],
         interactions=_interactions(found),
         definitions=MEASURES,
@@ -249,12 +250,17 @@ def _thresholds(design: Design, found: Mapping[str, Any], trials: Sequence[Row])
         values = sorted(t["value"] for t in mine if t["value"] is not None)
         if mine and not design.within:
             places = [int(q * (len(values) - 1)) for q in (0.25, 0.5, 0.75)] if values else []
-            told = " / ".join(_number(values[place], 2) for place in places)
-            lines.append(
-                Line(name=arm, cells=[Cell(text=str(len(mine))), Cell(text=str(len(values))),
-                                      Cell(text=told or "–")])
-            )  # fmt: skip
-    heads = ["Arm", "Participants", "With a threshold", "Lower quartile / median / upper quartile"]
+            told = [_number(values[place], 2) for place in places] or ["–"] * 3
+            cells = [Cell(text=text) for text in (str(len(mine)), str(len(values)), *told)]
+            lines.append(Line(name=arm, cells=cells))
+    heads = [
+        "Arm",
+        "Participants",
+        "With a threshold",
+        "Lower quartile",
+        "Median",
+        "Upper quartile",
+    ]
     return Grid(caption="Confidence from which on people follow", heads=heads, rows=lines)
 
 

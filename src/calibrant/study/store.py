@@ -183,7 +183,11 @@ class Store:
     # -- participants -------------------------------------------------------------------------
 
     def start(
-        self, made: Mapping[str, Any], external_id: str = "", limit: int = 0
+        self,
+        made: Mapping[str, Any],
+        external_id: str = "",
+        limit: int = 0,
+        replace_after_hours: float = 0,
     ) -> tuple[str, bool]:
         """Add a participant, once for each nonce.
 
@@ -195,6 +199,8 @@ class Store:
             What a person may start only once with; empty for none.
         limit
             Places; 0 for no limit.
+        replace_after_hours
+            Who was silent for longer takes none of them (0: everybody does).
 
         Returns
         -------
@@ -211,6 +217,11 @@ class Store:
             if external_id and connection.execute(same).first():
                 return "taken", False
             count = sa.select(sa.func.count()).select_from(PARTICIPANTS)
+            if replace_after_hours:
+                count = count.where(
+                    sa.or_(PARTICIPANTS.c.holds.is_not(None), PARTICIPANTS.c.slot.is_(None)),
+                    PARTICIPANTS.c.id.not_in(_silent(time.time() - 3600 * replace_after_hours)),
+                )
             if limit and connection.execute(count).scalar_one() >= limit:
                 return "full", False
             row = {**made, "external": json.dumps(made["external"], ensure_ascii=False)}
@@ -246,7 +257,10 @@ class Store:
         connection = turn.connection
         lock(connection, "places")
         if replace_after_hours:
-            _release(connection, time.time() - 3600 * replace_after_hours)
+            silent = _silent(time.time() - 3600 * replace_after_hours)
+            connection.execute(
+                sa.update(PARTICIPANTS).where(PARTICIPANTS.c.id.in_(silent)).values(holds=None)
+            )
         held = sa.select(PARTICIPANTS.c.holds).where(PARTICIPANTS.c.holds.is_not(None))
         taken = set(connection.execute(held).scalars())
         slot = next(n for n in range(len(taken) + 1) if n not in taken)
@@ -349,18 +363,19 @@ def _log(connection: Connection, what: str, why: str) -> None:
     connection.execute(sa.insert(LOG).values(time=time.time(), what=what, why=why))
 
 
-def _release(connection: Connection, before: float) -> None:
+def _silent(before: float) -> sa.Select[tuple[str]]:
+    """Ids of those who have not finished and did nothing since."""
     last = (
-        sa.select(EVENTS.c.participant, sa.func.max(EVENTS.c.server_time).label("last"))
+        sa.select(EVENTS.c.participant, sa.func.max(EVENTS.c.server_time).label("at"))
         .group_by(EVENTS.c.participant)
         .subquery()
     )
     ended = sa.select(EVENTS.c.participant).where(EVENTS.c.step == "done")
-    silent = sa.select(last.c.participant).where(last.c.last < before)
-    connection.execute(
-        sa.update(PARTICIPANTS)
-        .where(PARTICIPANTS.c.id.in_(silent), PARTICIPANTS.c.id.not_in(ended))
-        .values(holds=None)
+    return (
+        sa.select(PARTICIPANTS.c.id)
+        .outerjoin(last, last.c.participant == PARTICIPANTS.c.id)
+        .where(sa.func.coalesce(last.c.at, PARTICIPANTS.c.started) < before)
+        .where(PARTICIPANTS.c.id.not_in(ended))
     )
 
 

@@ -19,10 +19,11 @@ from scipy.special import betaln
 from calibrant.errors import InvalidData
 from calibrant.study.data import Row
 
-ABOVE = (40.0, 1.0)
-"""Beta prior of agreement above the threshold: nearly always."""
-BELOW = ((1.0, 3.0), (1.0, 1.0))
-"""Beta priors of agreement below it, with wrong predictions and with right ones."""
+ABOVE = (40.0, 2.0)
+"""Beta prior of agreement above the threshold: nearly always, some lapses aside."""
+BELOW = ((2.0, 8.0), (2.0, 2.0))
+"""Beta priors of agreement below it, with wrong predictions (one's own mistake is seldom the
+model's) and with right ones."""
 SAME = (1.0, 1.0)
 """Beta prior of agreement for somebody who has no threshold."""
 
@@ -34,9 +35,11 @@ class Threshold:
     value: float
     """Posterior median, in [0, 1]."""
     low: float
-    """2.5 % quantile of the posterior."""
+    """Lower end of the 95 % interval: the posterior's 2.5 % quantile, moved out to the next
+    confidence shown. No answer tells apart thresholds between neighbouring ones, and people's,
+    which are round, often lie at the end of such a gap."""
     high: float
-    """97.5 % quantile."""
+    """Upper end, from the 97.5 % quantile."""
     evidence: float
     """Log Bayes factor for a threshold over none: one share of agreement throughout."""
 
@@ -76,7 +79,9 @@ def threshold(
         log = log + np.log(np.diff(edges))
     weight = np.exp(log - log.max())
     cumulated = np.r_[0, np.cumsum(weight / weight.sum())]
-    low, middle, high = np.interp([0.025, 0.5, 0.975], cumulated, edges)
+    middle = np.interp(0.5, cumulated, edges)
+    low = edges[np.searchsorted(cumulated, 0.025, "right") - 1]
+    high = edges[np.searchsorted(cumulated, 0.975)]
     always = _marginal(agrees.sum(), float(agrees.size), ABOVE)
     evidence = log.max() + np.log(weight.sum()) - np.logaddexp(same[0], always) + np.log(2)
     return Threshold(value=float(middle), low=float(low), high=float(high),

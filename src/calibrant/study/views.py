@@ -27,6 +27,14 @@ HERE = Path(__file__).parent / "templates"
 WORD_EDGES = (0.05, 0.2, 0.4, 0.6, 0.8, 0.95)
 """Confidences from which on the next of the seven wordings is used."""
 
+_EXPLAINED = {
+    "alone": {"none"},
+    "model": {"prediction", "number", "words", "bar"},
+    "model_sometimes": {"abstain"},
+    **{form: {form} for form in ("number", "words", "bar")},
+}
+"""Paragraph of the instructions -> the forms that it is true of."""
+
 
 class Views:
     """All pages of a study.
@@ -50,6 +58,7 @@ class Views:
             "contact": self.design.contact,
             "token": "",
             "problem": "",
+            "given": {},
         }
         return self.served.render(template, **{**common, **context})
 
@@ -66,12 +75,15 @@ class Views:
             ),
         )  # fmt: skip
 
-    def notice(self, m: Messages, key: str, token: str = "") -> str:
-        """A page that only says something: keys KEY_title and KEY, or KEY.title and KEY.text."""
+    def notice(self, m: Messages, key: str, token: str = "", *, ends: bool = False) -> str:
+        """A page that only says something: keys KEY_title and KEY, or KEY.title and KEY.text.
+
+        With a token its holder can withdraw and, unless it `ends` the session, go on.
+        """
         title, text = f"notice.{key}_title", f"notice.{key}"
         if not m.has(text):
             title, text = f"{key}.title", f"{key}.text"
-        return self._page("notice.html", m, title=m(title), text=m(text), token=token)
+        return self._page("notice.html", m, title=m(title), text=m(text), token=token, ends=ends)
 
     def withdraw(self, m: Messages, token: str) -> str:
         """Asks once more."""
@@ -79,14 +91,22 @@ class Views:
 
     def withdrawn(self, m: Messages) -> str:
         """After a withdrawal."""
-        return self._page("notice.html", m, title=m("withdraw.gone_title"), text=m("withdraw.gone"))
+        title, text = m("withdraw.gone_title"), m("withdraw.gone")
+        return self._page("notice.html", m, title=title, text=text, ends=True)
 
     def step(
-        self, session: Session, person: Participant, token: str, link: str, problem: str = ""
+        self,
+        session: Session,
+        person: Participant,
+        token: str,
+        link: str,
+        problem: str = "",
+        given: Mapping[str, str] | None = None,
     ) -> str:
-        """The page of the current step."""
+        """The page of the current step; after a problem with what was given to it."""
         m, step = self.study.messages[person.language], session.current
-        context = {"step": step, "token": token, "problem": problem, "session": session}
+        context: dict[str, Any] = {"step": step, "token": token, "session": session}
+        context |= {"problem": problem, "given": given or {}}
         context |= dict(zip(("n_done", "n_all"), session.progress()))
         if step.is_question:
             template = "feedback.html" if session.phase == "feedback" else "question.html"
@@ -153,30 +173,27 @@ class Views:
         """What this participant is to know, a paragraph each."""
         design, plan = self.design, session.plan
         assert plan is not None
-        forms = [design.arm(name).form for name in plan.arms]
-        shown = set(forms) - {"none"}
-        keys: list[tuple[str, dict[str, Any]]] = []
-        if step.number:
-            keys.append(("again", {}))
-        keys.append(("task", {"n": design.n_questions}))
-        if len(forms) > 1:
-            keys.append(("parts", {"n": len(forms)}))
-        if "none" in forms:
-            keys.append(("alone", {}))
-        if shown - {"abstain"}:
-            keys.append(("model", {}))
-        if "abstain" in shown:
-            keys.append(("model_sometimes", {}))
-        keys += [(form, {}) for form in ("number", "words", "bar") if form in shown]
-        if design.highlight and shown & {"number", "words", "bar"}:
-            keys.append(("marks", {}))
-        for key, value in (("time", design.min_seconds), ("limit", design.max_seconds)):
-            if value:
-                keys.append((key, {"n": f"{value:g}"}))
-        keys += [("own", {})] if design.ask_confidence else []
-        keys += [("feedback", {})] if design.feedback else []
-        keys += [("practice", {"n": design.n_practice})] if design.n_practice else []
-        return [m(f"instructions.{key}", **values) for key, values in keys]
+        forms = {design.arm(name).form for name in plan.arms}
+        told = [m("instructions.again")] if step.number else []
+        told.append(m("instructions.task", n=design.n_questions))
+        if len(plan.arms) > 1:
+            told.append(m("instructions.parts", n=len(plan.arms)))
+        for key, group in _EXPLAINED.items():
+            if forms & group:
+                text = m(f"instructions.{key}")
+                told.append(text if forms <= group else m("instructions.some", text=text))
+        if design.highlight and forms & {"number", "words", "bar"}:
+            told.append(m("instructions.marks"))
+        for key, is_told, n in (
+            ("time", design.min_seconds, f"{design.min_seconds:g}"),
+            ("limit", design.max_seconds, f"{design.max_seconds:g}"),
+            ("own", design.ask_confidence, ""),
+            ("feedback", design.feedback, ""),
+            ("practice", design.n_practice, design.n_practice),
+        ):
+            if is_told:
+                told.append(m(f"instructions.{key}", n=n))
+        return told
 
     def _choices(self, session: Session, step: Step, m: Messages) -> dict[str, Any]:
         assert session.plan is not None

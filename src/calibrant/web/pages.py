@@ -67,9 +67,11 @@ class Served:
         Templates, and the style and script that are theirs beside the shared ones.
     style, script
         Names of files in `folder`.
+    asks
+        Whether the script asks the server for anything.
     """
 
-    def __init__(self, folder: Path, *, style: str, script: str) -> None:
+    def __init__(self, folder: Path, *, style: str, script: str, asks: bool = False) -> None:
         self.folder = folder
         styles = [HERE / "style.css", folder / style]
         self.style = "".join(path.read_text("utf-8") for path in styles)
@@ -77,7 +79,7 @@ class Served:
         self.policy = (
             f"default-src 'none'; style-src {digest(self.style)}; img-src data:;"
             f" script-src {digest(self.script)}; base-uri 'none'; form-action 'self';"
-            " frame-ancestors 'none'"
+            " frame-ancestors 'none'" + asks * "; connect-src 'self'"
         )
         """For the header; a page says nothing about it."""
 

@@ -22,17 +22,24 @@ HEADERS = {
 }
 """Sent with every answer, beside the content security policy."""
 FORM = "application/x-www-form-urlencoded"
+REFUSALS = {
+    400: "This request could not be understood.",
+    403: "This form came from another site. Open the page's own address and try again.",
+    413: "This is too long. Go back, shorten it and send it again.",
+    415: "Only forms are taken here.",
+}
+"""What somebody reads whose request is refused."""
 
 
 class Secured:
-    """Adds the headers; refuses forms of other sites, other content and bodies that are too long.
+    """Adds headers; refuses forms of other sites, other content and bodies that are too long.
 
     Parameters
     ----------
     app
         An ASGI application.
     policy
-        The content security policy.
+        The content security policy of answers that bring none of their own.
     max_body
         Bytes that a request may carry.
     """
@@ -52,7 +59,11 @@ class Secured:
 
         async def dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *self.headers]
+                own = dict(message.get("headers", ()))
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    *((name, value) for name, value in self.headers if name not in own),
+                ]
             await send(message)
 
         status, body = 0, b""
@@ -67,8 +78,9 @@ class Secured:
                 if len(body) > self.max_body:
                     status, more = 413, False
         if status:
-            await dressed({"type": "http.response.start", "status": status, "headers": []})
-            await dressed({"type": "http.response.body", "body": b""})
+            kind = [(b"content-type", b"text/plain; charset=utf-8")]
+            await dressed({"type": "http.response.start", "status": status, "headers": kind})
+            await dressed({"type": "http.response.body", "body": REFUSALS[status].encode()})
             return
 
         async def again() -> Message:
