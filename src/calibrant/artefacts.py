@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,8 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from calibrant.answers.extract import extract
 from calibrant.answers.generate import MAX_NEW_TOKENS, Generation, generated
+from calibrant.answers.given import given_answer
 from calibrant.errors import InvalidData, Mismatch, MissingExtra, ModelUnavailable
 from calibrant.estimators.calibrated import (
     Calibrated,
@@ -32,11 +31,9 @@ from calibrant.records import (
     Confidence,
     Grade,
     Graded,
-    ModelName,
     Question,
     Verdict,
 )
-from calibrant.tables import as_list, column
 
 FILES = ["artefact.json", "README.md", "*.safetensors", "*adapter_config.json"]
 """What an artefact's folder holds; nothing else is sent to a hub or taken from one."""
@@ -56,7 +53,7 @@ def load_artefact(
     """
     artefact = read_artefact(folder)
     name = model or artefact["made_with"]["model"]["name"]
-    base: Model = Given(name, has_log_probs=True)
+    base: Model = Given(name)
     if model or to_answer or estimator_of(artefact).calls_model:
         quantize = "" if model else quantization_of(artefact["made_with"]["model"]["revision"])
         try:
@@ -79,12 +76,11 @@ def score_rows(
     Raises
     ------
     InvalidData
-        When the table has no column `question` or `answer`, or its log-probabilities are no
-        numbers.
+        When the table has no column `question`, `answer` or of what the estimator reads beside
+        them, or a row holds something else than it should.
     """
-    for name in ("question", "answer"):
-        column(rows, name, "the table")
-    items = {i: _given(row) for i, row in enumerate(rows) if row["question"] and row["answer"]}
+    _check_columns(rows, "question", "answer", *calibrated.fitted.reads)
+    items = _items(rows)
     found = dict(zip(items, calibrated.confidences(list(items.values()), model, say)))
     return [
         {
@@ -111,52 +107,32 @@ def recalibrate_rows(
     InvalidData
         When a column is missing or no answer is graded.
     """
-    for name in ("question", "answer", "correct"):
-        column(rows, name, "the table")
+    _check_columns(rows, "question", "answer", "correct", *calibrated.fitted.reads)
+    known = {1.0: Verdict.CORRECT, 0.0: Verdict.INCORRECT}
     items = []
-    for i, row in enumerate(rows):
-        if row["question"] and row["answer"]:
-            known = {1.0: Verdict.CORRECT, 0.0: Verdict.INCORRECT}
-            found = known.get(verdict(row["correct"], i), Verdict.UNGRADED)
-            item = _given(row)
-            grade = Grade(answer_id=item.answer.id, verdict=found, grader="given", reason="given")
-            items.append(Graded(question=item.question, answer=item.answer, grade=grade))
+    for i, item in _items(rows).items():
+        found = known.get(verdict(rows[i].get("correct"), i), Verdict.UNGRADED)
+        grade = Grade(answer_id=item.answer.id, verdict=found, grader="given", reason="given")
+        items.append(Graded(question=item.question, answer=item.answer, grade=grade))
     return recalibrated(calibrated, items, model, say)
 
 
-def _given(row: Mapping[str, Any]) -> Answered:
-    question = Question(
-        text=str(row["question"]),
-        choices=as_list(row.get("choices")),
-        context=str(row.get("context") or ""),
-        subject=str(row.get("subject") or ""),
-        category=str(row.get("category") or ""),
-    )
-    text = str(row["answer"])
-    given = Answer(
-        question_id=question.id,
-        text=text,
-        extracted=extract(text, question),
-        model=ModelName(name=str(row.get("model") or "given")),
-        log_probs=_numbers(row, "log_probs"),
-        top_log_probs=_numbers(row, "top_log_probs"),
-        option_probs=_numbers(row, "option_probs"),
-        samples=as_list(row.get("samples")),
-    )
-    return Answered(question=question, answer=given)
+def _check_columns(rows: Sequence[Mapping[str, Any]], *names: str) -> None:
+    there = {name for row in rows for name in row}
+    if rows and (lost := [name for name in names if name not in there]):
+        raise InvalidData(f"the table has no column {lost[0]!r}; it has {', '.join(sorted(there))}")
 
 
-def _numbers(row: Mapping[str, Any], name: str) -> Any:
-    """A list of numbers (or of lists of them) as tuples; () where there is none."""
-    given = row.get(name)
-    try:
-        found = json.loads(given) if isinstance(given, str) else given
-        return tuple(
-            tuple(map(float, one)) if isinstance(one, list | tuple) else float(one)
-            for one in found or ()
-        )
-    except (ValueError, TypeError) as error:
-        raise InvalidData(f"column {name!r} has no list of numbers: {given!r}") from error
+def _items(rows: Sequence[Mapping[str, Any]]) -> dict[int, Answered]:
+    """Row -> its answer, of those with question and answer."""
+    found = {}
+    for i, row in enumerate(rows):
+        if all(str(row.get(name) or "").strip() for name in ("question", "answer")):
+            try:
+                found[i] = given_answer(dict(row))
+            except InvalidData as error:
+                raise InvalidData(f"row {i + 1}: {error}") from error
+    return found
 
 
 def answer_with_confidence(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from calibrant.estimators.estimator import (
     silent,
 )
 from calibrant.estimators.forms import described, estimator_of, restored
+from calibrant.estimators.needs import require
 from calibrant.models.model import Model
 from calibrant.records import Answered, Confidence, Format, Graded, content_hash
 from calibrant.runs import provenance, write_json
@@ -60,6 +62,7 @@ class Calibrated:
         self, items: Sequence[Answered], model: Model, say: Say = silent
     ) -> list[Confidence]:
         """One confidence for each item, in their order; missing where there is no score."""
+        require([self.estimator], model, [])
         fit_for = [i for i, item in enumerate(items) if item.question.format in self.formats]
         scores = self.fitted.score([items[i] for i in fit_for], model, say)
         return self.from_scores(items, fit_for, scores)
@@ -136,10 +139,11 @@ def fit_calibrated(
     NothingGraded, TooFewClasses
         When a split cannot be learned from.
     """
+    require([estimator], model, [i for items in splits.values() for i in items], say)
     groups = {name: {item.question.group for item in items} for name, items in splits.items()}
-    for name in ("train", "validation"):
-        if shared := groups[name] & groups["calibration"]:
-            raise InvalidData(f"group {min(shared)!r} is in {name} and in calibration")
+    for one, other in combinations(groups, 2):
+        if shared := groups[one] & groups[other]:
+            raise InvalidData(f"group {min(shared)!r} is in {one} and in {other}")
     fitted = estimator.fit(
         splits["train"], splits["validation"], model, seed, folder=folder, say=say
     )
@@ -165,8 +169,13 @@ def calibrate(
     """
     held = splits["calibration"]
     kept, correct = graded_only(held)
-    values = (scores or fitted.score(held, model, say)).values
-    values = values[[item.is_graded for item in held]]
+    scores = scores or fitted.score(held, model, say)
+    if len(scores.reasons) == len(held):
+        raise NothingGraded(
+            f"{fitted.estimator.name} {fitted.estimator.variant} scores none of the {len(held)}"
+            f" calibration answers: {scores.reasons[0]}"
+        )
+    values = scores.values[[item.is_graded for item in held]]
     learned = calibrator.fit(values, correct, subjects_of(kept))
     data = content_hash(
         [[i.answer.id, i.grade.verdict] for items in splits.values() for i in items]

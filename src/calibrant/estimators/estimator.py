@@ -59,6 +59,8 @@ class Estimator(ABC):
 
     name: ClassVar[str]
     needs: ClassVar[frozenset[Capability]] = frozenset()
+    reads: ClassVar[tuple[str, ...]] = ()
+    """Fields of an answer, beside its text, without which it has no score."""
     formats: ClassVar[tuple[Format, ...]] = ("open", "choice")
     """Formats of the answers that it can score; those of others are missing."""
     learns: ClassVar[bool] = True
@@ -133,16 +135,28 @@ class Estimator(ABC):
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-def non_default(estimator: Estimator) -> str:
-    """The settings that differ from the class's own, e.g. "kappa=0.0 n_epochs=6.0"."""
+def non_default(estimator: Estimator, but: Sequence[str] = ()) -> str:
+    """The settings that differ from the class's own, e.g. "kappa=0.0 n_epochs=6.0".
+
+    Of a path its last part; `but` are left out.
+    """
     usual = type(estimator)().settings()
-    return " ".join(f"{k}={v}" for k, v in estimator.settings().items() if v != usual[k])
+    return " ".join(
+        f"{name}={Path(value).name if isinstance(value, str) else value}"
+        for name, value in estimator.settings().items()
+        if value != usual[name] and name not in but
+    )
 
 
 class FittedEstimator(ABC):
     """A fitted estimator. It cannot see grades."""
 
     estimator: Estimator
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Fields of an answer without which it has no score, now that it is fitted."""
+        return self.estimator.reads
 
     @abstractmethod
     def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:

@@ -31,6 +31,7 @@ class MaxSoftmax(Estimator):
     name: ClassVar = "max_softmax"
     learns: ClassVar = False
     needs: ClassVar = frozenset({Capability.LOGPROBS})
+    reads: ClassVar = ("option_probs",)
     formats: ClassVar = ("choice",)
 
     def fit(

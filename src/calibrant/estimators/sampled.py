@@ -20,6 +20,7 @@ from calibrant.estimators.estimator import (
     FittedEstimator,
     Say,
     Scores,
+    non_default,
     silent,
 )
 from calibrant.grades.equivalence import Equivalence, Group, equivalence, similarities
@@ -59,16 +60,14 @@ class Sampled(Estimator, ABC):
         return frozenset() if self.source == "given" else frozenset({Capability.GENERATE})
 
     @property
+    def reads(self) -> tuple[str, ...]:  # type: ignore[override]  # it depends on a setting
+        """Samples, where they are given."""
+        return ("samples",) if self.source == "given" else ()
+
+    @property
     def variant(self) -> str:
         """The form and the settings that are not the usual ones."""
-        usual, told = type(self)().settings(), self.settings()
-        form = [str(told["form"])] if "form" in told else []
-        changed = [
-            f"{name}={Path(value).name if isinstance(value, str) else value}"
-            for name, value in told.items()
-            if name != "form" and value != usual[name]
-        ]
-        return " ".join([*form, *changed])
+        return f"{getattr(self, 'form', '')} {non_default(self, but=['form'])}".strip()
 
     @property
     def sampling(self) -> Sampling:

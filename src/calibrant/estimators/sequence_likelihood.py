@@ -36,6 +36,7 @@ class SequenceLikelihood(Estimator):
 
     name: ClassVar = "sequence_likelihood"
     needs: ClassVar = frozenset({Capability.LOGPROBS})
+    reads: ClassVar = ("log_probs",)
     form: Form = "mean"
     """Which number."""
 

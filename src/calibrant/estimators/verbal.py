@@ -74,8 +74,7 @@ class Verbal(Estimator):
     def variant(self) -> str:
         """Stages, guesses and scale, and what else is not as usual."""
         form = f"{self.n_stages}-stage top-{self.n_guesses} {self.scale}"
-        rest = [s for s in non_default(self).split() if s.startswith(("unread", "max_new"))]
-        return " ".join([form, *rest])
+        return f"{form} {non_default(self, but=['n_stages', 'n_guesses', 'scale'])}".strip()
 
     @classmethod
     def forms(cls) -> tuple[Estimator, ...]:

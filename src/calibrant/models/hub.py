@@ -1,4 +1,4 @@
-"""Whether a hub of models and data answers: its own client retries for a minute to find out."""
+"""Whether a hub of models answers: its own client retries for a minute to find out."""
 
 from __future__ import annotations
 

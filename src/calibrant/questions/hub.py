@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from calibrant.errors import DataUnavailable, MissingExtra
-from calibrant.models.hub import why_silent
 from calibrant.tables import Row
+
+TIMEOUT_S = 5.0
 
 
 def hub_rows(name: str, config: str, split: str, revision: str, *, source: str) -> list[Row]:
@@ -43,7 +46,23 @@ def hub_rows(name: str, config: str, split: str, revision: str, *, source: str) 
 
 
 def _why_silent(name: str) -> str:
-    return why_silent(f"datasets/{name}", hidden=True)
+    """Why the hub does not answer, in place of a minute of retries; "" when it does."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE is set and it is not in the local cache"
+    request = urllib.request.Request(
+        f"{constants.ENDPOINT}/api/datasets/{name}",
+        headers={"user-agent": "calibrant"},
+        method="HEAD",
+    )
+    try:
+        urllib.request.urlopen(request, timeout=TIMEOUT_S).close()
+    except urllib.error.HTTPError as error:
+        return "" if error.code in (401, 403) else f"the hub answers {error}"
+    except OSError as error:
+        return f"{constants.ENDPOINT} cannot be reached ({getattr(error, 'reason', error)})"
+    return ""
 
 
 @contextmanager
