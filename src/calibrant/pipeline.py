@@ -173,9 +173,7 @@ def fit_stage(
             if kind != "all" and kind not in estimator.formats:
                 say(f"{estimator.name} is for {' and '.join(estimator.formats)} answers only")
                 continue
-            name = "-".join(filter(None, (estimator.name, estimator.variant, kind))).replace(
-                "/", "_"
-            )
+            name = "-".join(filter(None, (estimator.name, estimator.variant, kind)))
             if f"confidences/{name}" not in run.manifest.get("finished", {}):
                 estimator.prepare(splits, model, say)
                 jobs.append((run.folder, name, estimator, use, splits, model, seed, say))

@@ -6,6 +6,7 @@ NaN with its reason.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -138,11 +139,11 @@ class Estimator(ABC):
 def non_default(estimator: Estimator, but: Sequence[str] = ()) -> str:
     """The settings that differ from the class's own, e.g. "kappa=0.0 n_epochs=6.0".
 
-    Of a path its last part; `but` are left out.
+    Of a path its last part, for this is in names of folders; `but` are left out.
     """
     usual = type(estimator)().settings()
     return " ".join(
-        f"{name}={Path(value).name if isinstance(value, str) else value}"
+        re.sub(r"=[^'\"]*/", "=", f"{name}={value}")
         for name, value in estimator.settings().items()
         if value != usual[name] and name not in but
     )
