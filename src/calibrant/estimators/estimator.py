@@ -7,6 +7,7 @@ NaN with its reason.
 from __future__ import annotations
 
 import re
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -21,7 +22,7 @@ from calibrant.models.local import LocalModel
 from calibrant.models.model import Capability, Model
 from calibrant.models.prefix import Prefix
 from calibrant.records import Answered, Format, Graded
-from calibrant.settings import check_choices
+from calibrant.settings import check_choices, choices_of
 
 Say = Callable[[str], None]
 
@@ -87,8 +88,12 @@ class Estimator(ABC):
 
     @classmethod
     def forms(cls) -> tuple[Estimator, ...]:
-        """The forms that are evaluated when an estimator is named without settings."""
-        return (cls(),)
+        """The forms that are evaluated when an estimator is named without settings.
+
+        One for each value of the setting `form`, where there is one.
+        """
+        named = choices_of(cls).get("form")
+        return tuple(cls(**{"form": form}) for form in named) if named else (cls(),)
 
     @abstractmethod
     def fit(
@@ -181,6 +186,49 @@ class FittedEstimator(ABC):
     @abstractmethod
     def load(estimator: Any, state: dict[str, Any], folder: Path) -> FittedEstimator:
         """The inverse of `save`."""
+
+
+def fitted_class(estimator: Estimator) -> type[FittedEstimator]:
+    """What an estimator becomes: in its module the class `Fitted` + its name."""
+    module = sys.modules[type(estimator).__module__]
+    found: type[FittedEstimator] = getattr(module, f"Fitted{type(estimator).__name__}")
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Untrained(Estimator, ABC):
+    """An estimator of which nothing is fitted: its settings are all that there is."""
+
+    learns: ClassVar[bool] = False
+
+    def fit(
+        self,
+        train: Sequence[Graded],
+        validation: Sequence[Graded],
+        model: Model,
+        seed: int,
+        *,
+        folder: Path | None = None,
+        say: Say = silent,
+    ) -> FittedEstimator:
+        """Nothing to fit."""
+        return fitted_class(self).load(self, {}, Path())
+
+
+class Unfitted(FittedEstimator, ABC):
+    """What such an estimator becomes."""
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    @classmethod
+    def load(cls, estimator: Any, state: dict[str, Any], folder: Path) -> FittedEstimator:
+        """From nothing."""
+        return cls(estimator)
 
 
 def graded_only(items: Sequence[Graded]) -> tuple[list[Graded], NDArray[np.float64]]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,6 @@ from calibrant.answers.sample import Sampling, sample
 from calibrant.answers.sample_remote import sample_remote
 from calibrant.estimators.estimator import (
     Estimator,
-    FittedEstimator,
     Say,
     Scores,
     non_default,
@@ -179,23 +177,3 @@ def likelihoods(samples: Sequence[Answer]) -> Floats:
         [np.exp(np.mean(one.log_probs)) if one.log_probs else np.nan for one in samples],
         dtype=np.float64,
     )
-
-
-class Unfitted(FittedEstimator):
-    """An estimator of which nothing is fitted: its settings are all that there is."""
-
-    def __init__(self, estimator: Any) -> None:
-        self.estimator = estimator
-
-    @abstractmethod
-    def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
-        """A score for each item."""
-
-    def save(self, folder: Path) -> dict[str, Any]:
-        """Nothing."""
-        return {}
-
-    @classmethod
-    def load(cls, estimator: Any, state: dict[str, Any], folder: Path) -> FittedEstimator:
-        """From nothing."""
-        return cls(estimator)

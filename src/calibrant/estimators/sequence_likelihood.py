@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,11 +49,6 @@ class SequenceLikelihood(Estimator):
     def score_is_confidence(self) -> bool:
         """Of the head only."""
         return self.form == "head"
-
-    @classmethod
-    def forms(cls) -> tuple[Estimator, ...]:
-        """All four."""
-        return tuple(cls(form=form) for form in get_args(Form))
 
     def fit(
         self,
