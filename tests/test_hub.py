@@ -17,6 +17,7 @@ import pytest
 import yaml
 from huggingface_hub import constants
 
+from calibrant import artefacts
 from calibrant.answers.generate import answer
 from calibrant.artefacts import ask, load_artefact, pull, push
 from calibrant.calibration.platt import Platt
@@ -290,3 +291,23 @@ def test_a_model_that_lies_elsewhere_is_named(
         ask("What is 1?", folder)
     found = ask("What is 1?", folder, model=llama.name.name)
     assert 0 <= found["confidence"] <= 1
+
+
+def test_a_quantized_model_answers_as_it_was(
+    llama: LocalModel, items: list[Graded], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = made(Probe(place="last", n_epochs=1), items, llama, tmp_path / "a")
+    artefact = json.loads((folder / "artefact.json").read_text())
+    artefact["made_with"]["model"]["revision"] += "-4bit"
+    (folder / "artefact.json").write_text(json.dumps(artefact))
+    loaded: list[str] = []
+
+    def load(name: str, *, quantize: str) -> LocalModel:
+        loaded.append(quantize)
+        raise ModelUnavailable("stop")
+
+    monkeypatch.setattr(artefacts, "LocalModel", load)
+    for use in (load_artefact, lambda folder: ask("What is 1?", folder)):
+        with pytest.raises(ModelUnavailable):
+            use(folder)
+    assert loaded == ["4bit", "4bit"]
