@@ -29,6 +29,7 @@ from calibrant.grades.judge import Judge
 from calibrant.grades.letter import NO_LETTER
 from calibrant.models.model import Given
 from calibrant.models.scripted import ScriptedServer
+from calibrant.pipeline import evaluate_stage
 from calibrant.questions.mixture import Sizes
 from calibrant.questions.splits import split_of
 from calibrant.records import Graded, Verdict
@@ -212,7 +213,9 @@ def test_a_model_that_cannot_be_called_is_refused_before_any_work(tmp_path: Path
     path = lines(tmp_path, [OPEN | {"question": f"Who is {i}?"} for i in range(40)])
     with pytest.raises(MissingCapability, match="zero_shot"):
         run_given(tmp_path / "run", path, estimators=["zero_shot"])
-    with pytest.raises(MissingCapability, match="logprobs"):
+    with pytest.raises(
+        MissingCapability, match=r"log_probs of the answers.*would run: .*base_rate"
+    ):
         run_given(tmp_path / "run", path, estimators=["sequence_likelihood"])
     assert not (tmp_path / "run").exists()
 
@@ -366,3 +369,50 @@ def test_a_graders_settings_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert accuracy("tolerant", "--set", "relative=0.1001") == 11 / 20
     with pytest.raises(SystemExit):  # the folder is of other settings
         accuracy("tolerant", "--set", "relative=0.05")
+
+
+def test_the_history_of_several_models(
+    tmp_path: Path, encoder_folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same questions and words, one model mostly right: learned when told who answered."""
+    row = {"target": "x", "answer": "a b", "subject": "s"}
+    both = [
+        row | {"question": f"What is {i}?", "model": model, "correct": (i % 10 > 0) == good}
+        for i in range(300)
+        for model, good in (("one", True), ("two", False))
+    ]
+    path = lines(tmp_path, both)
+    with pytest.raises(Mismatch, match=r"of one and of two.*'all' for their common history"):
+        run_given(tmp_path / "run", path)
+    assert len(list(given_answers(path, Reading(), "one"))) == 300
+    run_given(tmp_path / "run", path, answered_by="all", settings=QUICK, seed=1)
+    run = Run(tmp_path / "run")
+    assert run.manifest["identity"]["model"]["name"] == "one, two"
+    assert len(run.graded()) == 600 and len(run.read("questions")) == 300
+    sides: dict[str, set[str]] = {}
+    for item in run.graded():
+        sides.setdefault(item.question.group, set()).add(split_of(item.question, 1))
+    assert all(len(side) == 1 for side in sides.values())
+    drawn = run_given(
+        tmp_path / "few",
+        path,
+        answered_by="all",
+        settings=QUICK,
+        sizes=Sizes.of(50, 20, choice_share=1.0),
+    )
+    assert drawn["rows"]
+    fit = ["calibrant", "fit", str(tmp_path / "run"), "--estimators", "text_embedding"]
+    settings = ["--set", "head=logistic", "--set", f"encoder={encoder_folder}"]
+    for tell in ("true", "false"):
+        monkeypatch.setattr(sys, "argv", [*fit, *settings, "--set", f"tell_model={tell}"])
+        main()
+    assert len(list((tmp_path / "run" / "artefacts").glob("text_embedding-*"))) == 2
+    found = {
+        "tell_model" in r["variant"]: r["auroc"]["value"]
+        for r in evaluate_stage(Run(tmp_path / "run"), QUICK)["rows"]
+        if (r["estimator"], r["calibrator"], r["subset"]) == ("text_embedding", "platt", "all")
+    }
+    assert found[True] > 0.85 and found[False] < 0.65
+    monkeypatch.setattr(sys, "argv", ["calibrant", "fit", str(tmp_path / "run")])
+    with pytest.raises(SystemExit):  # LoRA + Prompt, with nothing to run it on
+        main()

@@ -1,15 +1,18 @@
-"""Using an artefact: ask a question, or score answers that are given."""
+"""Using an artefact: ask a question, score answers that are given, share it through a hub."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from calibrant.answers.extract import extract
 from calibrant.answers.generate import MAX_NEW_TOKENS, Generation, generated
-from calibrant.errors import InvalidData, Mismatch
+from calibrant.answers.given import given_answer
+from calibrant.errors import InvalidData, Mismatch, MissingExtra, ModelUnavailable
 from calibrant.estimators.calibrated import (
     Calibrated,
     load_calibrated,
@@ -19,6 +22,7 @@ from calibrant.estimators.calibrated import (
 from calibrant.estimators.estimator import Say, silent
 from calibrant.estimators.forms import estimator_of
 from calibrant.evaluation.external import verdict
+from calibrant.models.hub import why_silent
 from calibrant.models.local import LocalModel, local, quantization_of
 from calibrant.models.model import Given, Model
 from calibrant.records import (
@@ -27,26 +31,40 @@ from calibrant.records import (
     Confidence,
     Grade,
     Graded,
-    ModelName,
     Question,
     Verdict,
 )
-from calibrant.tables import as_list, column
+
+FILES = ["artefact.json", "README.md", "*.safetensors", "*adapter_config.json"]
+"""What an artefact's folder holds; nothing else is sent to a hub or taken from one."""
 
 
 def load_artefact(
-    folder: str | Path, *, model: str = "", allow_mismatch: bool = False, **options: Any
+    folder: str | Path,
+    *,
+    model: str = "",
+    allow_mismatch: bool = False,
+    to_answer: bool = False,
+    **options: Any,
 ) -> tuple[Calibrated, Model]:
     """An artefact with the model that it was made with (or one called `model`).
 
-    An estimator that calls no model gets none, unless one is named.
+    An estimator that calls no model gets none, unless one is named or is `to_answer`.
     """
     artefact = read_artefact(folder)
     name = model or artefact["made_with"]["model"]["name"]
-    base: Model = Given(name, has_log_probs=True)
-    if model or estimator_of(artefact).calls_model:
+    base: Model = Given(name)
+    if model or to_answer or estimator_of(artefact).calls_model:
         quantize = "" if model else quantization_of(artefact["made_with"]["model"]["revision"])
-        base = LocalModel(name, quantize=quantize, **options)
+        try:
+            base = LocalModel(name, quantize=quantize, **options)
+        except ModelUnavailable as error:
+            if model:
+                raise
+            raise ModelUnavailable(
+                f"{folder} is for the model {name}: {error} If it lies elsewhere, name that place"
+                " (--model)."
+            ) from error
     return load_calibrated(folder, base, allow_mismatch=allow_mismatch), base
 
 
@@ -58,12 +76,11 @@ def score_rows(
     Raises
     ------
     InvalidData
-        When the table has no column `question` or `answer`, or its log-probabilities are no
-        numbers.
+        When the table has no column `question`, `answer` or of what the estimator reads beside
+        them, or a row holds something else than it should.
     """
-    for name in ("question", "answer"):
-        column(rows, name, "the table")
-    items = {i: _given(row) for i, row in enumerate(rows) if row["question"] and row["answer"]}
+    _check_columns(rows, "question", "answer", *calibrated.fitted.reads)
+    items = _items(rows)
     found = dict(zip(items, calibrated.confidences(list(items.values()), model, say)))
     return [
         {
@@ -90,52 +107,32 @@ def recalibrate_rows(
     InvalidData
         When a column is missing or no answer is graded.
     """
-    for name in ("question", "answer", "correct"):
-        column(rows, name, "the table")
+    _check_columns(rows, "question", "answer", "correct", *calibrated.fitted.reads)
+    known = {1.0: Verdict.CORRECT, 0.0: Verdict.INCORRECT}
     items = []
-    for i, row in enumerate(rows):
-        if row["question"] and row["answer"]:
-            known = {1.0: Verdict.CORRECT, 0.0: Verdict.INCORRECT}
-            found = known.get(verdict(row["correct"], i), Verdict.UNGRADED)
-            item = _given(row)
-            grade = Grade(answer_id=item.answer.id, verdict=found, grader="given", reason="given")
-            items.append(Graded(question=item.question, answer=item.answer, grade=grade))
+    for i, item in _items(rows).items():
+        found = known.get(verdict(rows[i].get("correct"), i), Verdict.UNGRADED)
+        grade = Grade(answer_id=item.answer.id, verdict=found, grader="given", reason="given")
+        items.append(Graded(question=item.question, answer=item.answer, grade=grade))
     return recalibrated(calibrated, items, model, say)
 
 
-def _given(row: Mapping[str, Any]) -> Answered:
-    question = Question(
-        text=str(row["question"]),
-        choices=as_list(row.get("choices")),
-        context=str(row.get("context") or ""),
-        subject=str(row.get("subject") or ""),
-        category=str(row.get("category") or ""),
-    )
-    text = str(row["answer"])
-    given = Answer(
-        question_id=question.id,
-        text=text,
-        extracted=extract(text, question),
-        model=ModelName(name=str(row.get("model") or "given")),
-        log_probs=_numbers(row, "log_probs"),
-        top_log_probs=_numbers(row, "top_log_probs"),
-        option_probs=_numbers(row, "option_probs"),
-        samples=as_list(row.get("samples")),
-    )
-    return Answered(question=question, answer=given)
+def _check_columns(rows: Sequence[Mapping[str, Any]], *names: str) -> None:
+    there = {name for row in rows for name in row}
+    if rows and (lost := [name for name in names if name not in there]):
+        raise InvalidData(f"the table has no column {lost[0]!r}; it has {', '.join(sorted(there))}")
 
 
-def _numbers(row: Mapping[str, Any], name: str) -> Any:
-    """A list of numbers (or of lists of them) as tuples; () where there is none."""
-    given = row.get(name)
-    try:
-        found = json.loads(given) if isinstance(given, str) else given
-        return tuple(
-            tuple(map(float, one)) if isinstance(one, list | tuple) else float(one)
-            for one in found or ()
-        )
-    except (ValueError, TypeError) as error:
-        raise InvalidData(f"column {name!r} has no list of numbers: {given!r}") from error
+def _items(rows: Sequence[Mapping[str, Any]]) -> dict[int, Answered]:
+    """Row -> its answer, of those with question and answer."""
+    found = {}
+    for i, row in enumerate(rows):
+        if all(str(row.get(name) or "").strip() for name in ("question", "answer")):
+            try:
+                found[i] = given_answer(dict(row))
+            except InvalidData as error:
+                raise InvalidData(f"row {i + 1}: {error}") from error
+    return found
 
 
 def answer_with_confidence(
@@ -170,8 +167,7 @@ def ask(
     question: str, artefact: str | Path, *, choices: tuple[str, ...] = (), **options: Any
 ) -> dict[str, Any]:
     """Answer a question and tell the confidence of the answer."""
-    name = options.pop("model", "") or read_artefact(artefact)["made_with"]["model"]["name"]
-    calibrated, model = load_artefact(artefact, model=name, **options)
+    calibrated, model = load_artefact(artefact, to_answer=True, **options)
     asked = Question(text=question, choices=choices)
     ((said, confidence),) = answer_with_confidence([asked], calibrated, local(model))
     if confidence.value is None:
@@ -185,3 +181,87 @@ def ask(
         "estimator": confidence.estimator,
         "calibrator": confidence.calibrator,
     }
+
+
+def push(
+    folder: str | Path, name: str, *, private: bool = True, revision: str = "", say: Say = silent
+) -> str:
+    """Send an artefact to a hub, whole and in one commit; returns the commit's address.
+
+    Parameters
+    ----------
+    name
+        OWNER/NAME of a repository of models; it is made if it is not there, private unless told.
+        What it held of another artefact is removed.
+    revision
+        A branch other than the main one; it must be there.
+
+    Raises
+    ------
+    DamagedFile
+        When the folder holds no artefact.
+    ModelUnavailable
+        When the hub does not answer or refuses; its client looks for a log-in where it always does.
+    """
+    base = read_artefact(folder)["made_with"]["model"]["name"]
+    if Path(base).is_absolute():
+        say(f"artefact.json names the base model by its place here, {base}")
+    with _hub(name, "whoami-v2") as api:
+        api.create_repo(name, private=private, exist_ok=True)
+        done = api.upload_folder(
+            repo_id=name,
+            folder_path=folder,
+            revision=revision or None,
+            commit_message="Artefact of Calibrant",
+            allow_patterns=FILES,
+            delete_patterns=FILES,
+        )
+    return str(done.commit_url)
+
+
+def pull(name: str, folder: str | Path, *, revision: str = "") -> Path:
+    """Fetch an artefact from a hub into a new folder, whole or not at all.
+
+    Parameters
+    ----------
+    revision
+        Branch, tag or commit; the main branch when empty. A commit pins it.
+
+    Raises
+    ------
+    InvalidData
+        When there is something in the folder.
+    DamagedFile
+        When the repository holds no artefact.
+    ModelUnavailable
+        When the hub does not answer or has no such repository.
+    """
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InvalidData(f"{folder} is not empty: give a new folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    hub = _hub(name, f"models/{name}")
+    with tempfile.TemporaryDirectory(dir=folder.parent) as place, hub as api:
+        here = Path(place) / "artefact"
+        wanted = {"revision": revision or None, "allow_patterns": FILES}
+        api.snapshot_download(name, local_dir=here, **wanted)
+        shutil.rmtree(here / ".cache", ignore_errors=True)
+        read_artefact(here)
+        here.replace(folder)
+    return folder
+
+
+@contextmanager
+def _hub(name: str, path: str) -> Iterator[Any]:
+    """The hub's own client; what goes wrong with it is one line."""
+    if not find_spec("huggingface_hub"):
+        raise MissingExtra("a hub", "models")
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    if silent := why_silent(path, hidden=True):
+        raise ModelUnavailable(f"{name} on the hub: {silent}")
+    try:
+        yield HfApi(library_name="calibrant")
+    except (HfHubHTTPError, OSError, ValueError, RuntimeError) as error:
+        raise ModelUnavailable(f"{name} on the hub: {error.__cause__ or error}") from error

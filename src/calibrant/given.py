@@ -17,13 +17,14 @@ from typing import Any
 from calibrant.answers.given import GivenAnswer, given_answers, published
 from calibrant.estimators.estimator import Estimator, Say, silent
 from calibrant.estimators.forms import forms_of
+from calibrant.estimators.needs import lacks, require
 from calibrant.evaluation.evaluate import Settings
 from calibrant.grades.grader import Grader, Note, grade
 from calibrant.grades.letter import NO_LETTER
-from calibrant.models.model import Given, Model, require
+from calibrant.models.model import Given, Model
 from calibrant.pipeline import evaluate_stage, fit_stage
 from calibrant.questions.mixture import N_ALL, Sizes, choose, composition
-from calibrant.records import Grade, Verdict
+from calibrant.records import Grade, ModelName, Verdict
 from calibrant.runs import Run
 from calibrant.tables import Malformed, Reading
 
@@ -55,7 +56,8 @@ def run_given(
     Parameters
     ----------
     answered_by
-        The model whose answers are meant, where the file has those of several.
+        The model whose answers are meant, where the file has those of several; "all" for their
+        common history, which those estimators can tell apart that have the setting `tell_model`.
     estimators
         Names or settings; when empty all of `ESTIMATORS` that the file serves.
     grader
@@ -80,10 +82,10 @@ def run_given(
     found = _drawn(path, reading, answered_by, sizes, seed)
     if reading.malformed.counts:
         say(str(reading.malformed))
-    author = found[0].answer.model
-    reader = model or Given(author.name, has_log_probs=any(item.answer.log_probs for item in found))
+    author = ModelName(name=", ".join(sorted({item.answer.model.name for item in found})))
+    reader = model or Given(author.name)
     forms = _forms(estimators, found, reader)
-    require({form.name: form.needs for form in forms}, reader)
+    require(forms, reader, found)
     identity = {
         "model": asdict(author),
         **_identity(path, grader, reading, sizes),
@@ -145,7 +147,7 @@ def _forms(
     return [
         form
         for form in forms_of(ESTIMATORS)
-        if form.needs <= model.capabilities and kinds & set(form.formats)
+        if not lacks(form, model, found) and kinds & set(form.formats)
     ]
 
 
@@ -190,7 +192,7 @@ def _write(
     run: Run, found: Sequence[GivenAnswer], grades: Sequence[Grade], malformed: Malformed
 ) -> None:
     """Put questions, answers and grades into a run; grades may be others than those there."""
-    questions = [item.question for item in found]
+    questions = list({item.question.id: item.question for item in found}.values())
     counts = Counter(g.verdict.value + (g.reason and f": {g.reason}") for g in grades)
     run.note(composition=composition(questions), reading=malformed.report, verdicts=dict(counts))
     if "grades" not in run.manifest.get("finished", {}):

@@ -24,6 +24,7 @@ from calibrant.errors import InvalidData
 from calibrant.estimators.calibrated import calibrate, subjects_of
 from calibrant.estimators.estimator import Estimator, silent
 from calibrant.estimators.forms import forms_of
+from calibrant.estimators.needs import require
 from calibrant.evaluation.evaluate import Settings, answered, evaluate
 from calibrant.evaluation.grader_error import corrected
 from calibrant.evaluation.table import Column, Floats, Table
@@ -31,7 +32,7 @@ from calibrant.grades.agreement import TO_NUMBER
 from calibrant.grades.grader import Grader, grade, grader_called
 from calibrant.grades.human import STAGE, human_verdicts
 from calibrant.models.local import LocalModel
-from calibrant.models.model import Model, require
+from calibrant.models.model import Model
 from calibrant.parallel import side_by_side
 from calibrant.questions.mixture import Sizes, choose, composition
 from calibrant.questions.source import iterate_questions
@@ -158,10 +159,10 @@ def fit_stage(
     together
         Fit one estimator on both formats, in place of one each.
     """
-    require({estimator.name: estimator.needs for estimator in estimators}, model)
+    items = run.graded()
+    require(estimators, model, items, say)
     use = registry.get("calibration", calibrator)()
     seed = run.manifest["identity"]["seed"]
-    items = run.graded()
     model = copy.copy(model)
     model.cache = run.folder / "cache"
     kinds = sorted({item.question.format for item in items})
@@ -386,7 +387,7 @@ def run(
     start = time.monotonic()
     model = LocalModel(model) if isinstance(model, str) else model
     forms = [f for e in estimators for f in (forms_of([e]) if isinstance(e, str) else [e])]
-    require({form.name: form.needs for form in forms}, model)
+    require(forms, model)
     use = grader_called(grader) if isinstance(grader, str) else grader
     here = open_run(
         folder, model, questions, sizes=sizes, subsets=subsets, reading=reading, seed=seed

@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import shutil
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,7 +25,7 @@ from calibrant.errors import DamagedFile, InvalidData, Mismatch
 T = TypeVar("T")
 STAGES: Mapping[str, tuple[type, str]] = {
     "questions": (records.Question, "id"),
-    "answers": (records.Answer, "question_id"),
+    "answers": (records.Answer, "id"),
     "grades": (records.Grade, "answer_id"),
     "confidences": (records.Confidence, "answer_id"),
 }
@@ -127,12 +128,15 @@ class Run:
 
     def graded(self) -> list[records.Graded]:
         """Questions, answers and grades joined, in the order of the questions."""
-        answers = {answer.question_id: answer for answer in self.read("answers")}
+        answers = defaultdict(list)
+        for answer in self.read("answers"):
+            answers[answer.question_id].append(answer)
         grades = {grade.answer_id: grade for grade in self.read("grades")}
         return [
             records.Graded(question=question, answer=answer, grade=grades[answer.id])
             for question in self.read("questions")
-            if (answer := answers.get(question.id)) is not None and answer.id in grades
+            for answer in answers[question.id]
+            if answer.id in grades
         ]
 
 

@@ -19,7 +19,7 @@ def settings_of(thing: Any) -> dict[str, Any]:
 
 
 @cache
-def _choices(cls: Any) -> dict[str, tuple[Any, ...]]:
+def choices_of(cls: Any) -> dict[str, tuple[Any, ...]]:
     """Setting -> the values that it may have, where these are named."""
     hints = get_type_hints(cls)
     return {
@@ -38,7 +38,7 @@ def check_choices(thing: Any) -> None:
         Naming the setting and its values.
     """
     kind: Any = type(thing)
-    for name, values in _choices(kind).items():
+    for name, values in choices_of(kind).items():
         if (given := getattr(thing, name)) not in values:
             known = ", ".join(map(str, values))
             raise InvalidData(f"{name} is {given!r}: it can be {known}")

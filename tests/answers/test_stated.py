@@ -29,6 +29,7 @@ PLAIN = {
 UNCLEAR = (
     "", "sure", "1", "-5%", "120%", "70-80%", "between 70% and 80%", "70 to 80", "90% or 95%",
     "1,000%", "10%, no, 20%", "3/7", "1000", "11/10", "٨٥%", "nan%", "inf", "1e-1", "NaN",
+    "not 90%", "It isn't 80%", "less than 50%", "at least 90 per cent", "over 60%", "<5%", "±85%",
 )  # fmt: skip
 
 

@@ -14,9 +14,10 @@ from calibrant.answers.generate import answer
 from calibrant.errors import InvalidData, NothingGraded, TooFewClasses
 from calibrant.estimators.calibrated import Calibrated, calibrate, load_calibrated
 from calibrant.estimators.estimator import Estimator, FittedEstimator
+from calibrant.estimators.needs import require
 from calibrant.models.local import LocalModel
 from calibrant.models.model import Capability
-from calibrant.records import Answered, Grade, Graded, Question, Verdict
+from calibrant.records import Answered, Grade, Graded, ModelName, Question, Verdict
 
 FORMS = [form for cls in registry.variants("estimators").values() for form in cls.forms()]
 NEEDS_BOTH = (
@@ -195,3 +196,18 @@ def test_saved_and_loaded_is_the_same(fitted: FittedEstimator, data: Data, tmp_p
     assert fitted.estimator.name in card and data[2].name.revision in card
     for confidence in made.confidences(items, data[2]):
         assert confidence.value is not None and 0 <= confidence.value <= 1
+
+
+def test_answers_of_another_model(fitted: FittedEstimator, data: Data) -> None:
+    """It is fitted on them and scores them; their tokens, of no use here, are never read."""
+    train, validation, model = data
+
+    def foreign(item: Graded) -> Graded:
+        theirs = ModelName(name="other", revision=model.name.revision)
+        ids = (10**6,) * len(item.answer.token_ids)
+        return replace(item, answer=replace(item.answer, id="", model=theirs, token_ids=ids))
+
+    items, held = list(map(foreign, train)), list(map(foreign, validation))
+    require([fitted.estimator], model, items)
+    found = fitted.estimator.fit(items, held, model, 0).score(blind(held), model)
+    assert not found.reasons and len(found.values) == len(held)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from peft import PeftModel
 from safetensors.torch import load_file, save_file
 
 from calibrant.answers.generate import answer
+from calibrant.answers.prompts import Prompts
 from calibrant.answers.query import query_scores
 from calibrant.errors import DamagedFile, Mismatch
 from calibrant.estimators.lora_prompt import LoraPrompt, from_adapter
 from calibrant.models.local import LocalModel
-from calibrant.records import Answered, Question
+from calibrant.records import Answered, ModelName, Question
 
+PAPER = "\n\nIs the proposed answer correct?\nChoices:\n(i): no\n(ii): yes\nAnswer:"
 QUESTIONS = [Question(text=f"What is {i}?", targets=(str(i),)) for i in range(6)]
 
 
@@ -56,6 +60,22 @@ def published(llama: LocalModel, tmp_path: Path) -> Path:
 def items_of(model: LocalModel) -> list[Answered]:
     answers = answer(QUESTIONS, model, max_new_tokens=4)
     return [Answered(question=q, answer=a) for q, a in zip(QUESTIONS, answers)]
+
+
+def test_scores_are_those_of_peft_itself(llama: LocalModel, published: Path) -> None:
+    """Its own loader, the paper's query as text after question and answer, and the two tokens."""
+    items, tokenizer = items_of(llama), llama.tokenizer
+    theirs = [replace(i, answer=replace(i.answer, model=ModelName(name="other"))) for i in items]
+    scores = from_adapter(published, llama).score(theirs, llama).values
+    peft = PeftModel.from_pretrained(llama.module, published).eval()
+    no, yes = (tokenizer.convert_tokens_to_ids(f"\u2581{word}") for word in ("i", "ii"))
+    for item, score in zip(theirs, scores):
+        question = tokenizer.decode(Prompts(tokenizer).question(item.question))
+        text = f"{question.removeprefix('<s>').strip()} {item.answer.text}{PAPER}"
+        with torch.no_grad():
+            logits = peft(**tokenizer(text, return_tensors="pt")).logits[0, -1]
+        assert score == pytest.approx((logits[yes] - logits[no]).item(), abs=1e-4)
+    llama.module = peft.unload()
 
 
 @pytest.mark.parametrize("extra", [0, 1])

@@ -169,6 +169,26 @@ def test_the_answer_is_as_likely_as_before(model: LocalModel) -> None:
     assert not torch.equal(everywhere.layers[-1][0], bare.layers[-1][0])
 
 
+@pytest.mark.parametrize("keep", [0, 3])
+def test_a_cache_that_is_not_whole_is_refused(
+    llama: LocalModel, monkeypatch: pytest.MonkeyPatch, keep: int
+) -> None:
+    """A model that ignores the cache, or keeps a window: never read as if there were no prefix."""
+    rows = [list(Prompts(llama.tokenizer).question(question)) for question in QUESTIONS[:3]]
+    real = LocalModel.forward
+
+    def forward(self: LocalModel, *given: object, **inputs: object) -> object:
+        cache = inputs.pop("past_key_values")
+        if keep:
+            real(self, *given, **inputs, past_key_values=cache)  # type: ignore[arg-type]
+            cache.crop(keep - cache.get_seq_length())  # type: ignore[attr-defined]
+        return None
+
+    monkeypatch.setattr(LocalModel, "forward", forward)
+    with pytest.raises(Mismatch, match="does not keep keys and values"):
+        prefix.read(rows, llama)
+
+
 def edited(folder: Path, change: Callable[[dict], None], name: str) -> None:  # type: ignore[type-arg]
     path = folder / name
     content = json.loads(path.read_text())

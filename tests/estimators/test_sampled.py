@@ -15,6 +15,7 @@ from calibrant.answers.prompts import QUERY, Prompts
 from calibrant.artefacts import load_artefact, score_rows
 from calibrant.errors import InvalidData, MissingCapability, TooFewClasses
 from calibrant.estimators.calibrated import calibrate
+from calibrant.estimators.needs import require
 from calibrant.estimators.p_true import PTrue
 from calibrant.estimators.sampled import MISSING, Compared
 from calibrant.estimators.sampling import Sampling
@@ -22,7 +23,7 @@ from calibrant.estimators.semantic_entropy import SemanticEntropy
 from calibrant.estimators.semantic_entropy_probe import SemanticEntropyProbe, best_split
 from calibrant.estimators.similarity_graph import SimilarityGraph, degree, eccentricity
 from calibrant.models.local import LocalModel
-from calibrant.models.model import Given, require
+from calibrant.models.model import Given
 from calibrant.records import Answer, Answered, Grade, Graded, ModelName, Question, Verdict
 from calibrant.runs import read_parquet
 
@@ -131,13 +132,13 @@ def test_samples_short_of_their_number_are_told() -> None:
 
 
 def test_given_samples_need_no_model(tmp_path: Path) -> None:
-    require({"sampling": Sampling(source="given").needs}, GIVEN)
+    require([Sampling(source="given")], GIVEN)
     with pytest.raises(MissingCapability, match="generate"):
-        require({"sampling": Sampling().needs}, GIVEN)
+        require([Sampling()], GIVEN)
     with pytest.raises(MissingCapability, match="hidden_states"):
-        require({"p_true": PTrue(source="given").needs}, GIVEN)
+        require([PTrue(source="given")], GIVEN)
     with pytest.raises(MissingCapability, match="hidden_states"):
-        require({"s": Sampling(source="given", equivalence="judge").needs}, GIVEN)
+        require([Sampling(source="given", equivalence="judge")], GIVEN)
     estimator = Sampling(n_samples=2, source="given")
     items = [
         Graded(
@@ -162,6 +163,8 @@ def test_given_samples_need_no_model(tmp_path: Path) -> None:
         {"question": QUESTION.text, "answer": "Paris", "samples": "Rome|Oslo"},
         {"question": QUESTION.text, "answer": "Paris"},
     ]
+    with pytest.raises(InvalidData, match="no column 'samples'; it has answer, question"):
+        score_rows(rows[2:], calibrated, model)
     found = score_rows(rows, calibrated, model)
     assert found[0]["confidence"] > found[1]["confidence"]
     assert found[2]["confidence"] is None

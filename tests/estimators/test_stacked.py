@@ -123,3 +123,8 @@ def test_members_must_exist() -> None:
         Stacked(members=())
     with pytest.raises(InvalidData, match="no setting"):
         Stacked(members=("token_entropy colour=1",))
+
+
+def test_a_variant_is_a_name_for_a_folder() -> None:
+    how = Stacked(members=("base_rate", 'text_embedding head="mlp" encoder=/a/b/d'))
+    assert how.variant == """members=('base_rate', 'text_embedding head="mlp" encoder=d')"""

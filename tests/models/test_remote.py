@@ -8,7 +8,8 @@ import math
 import pytest
 
 from calibrant.errors import InvalidData, MissingCapability, ModelUnavailable
-from calibrant.models.model import Capability, require
+from calibrant.estimators.lora_prompt import LoraPrompt
+from calibrant.estimators.needs import require
 from calibrant.models.remote import RemoteModel, Reply, run_async, side_by_side
 from calibrant.models.scripted import ScriptedModel, ScriptedServer
 
@@ -96,7 +97,7 @@ def test_a_scripted_model_replies_and_does_not_guess() -> None:
         run_async(model.chat(ask("what")))
     assert model.asked == ["hello", "what"]
     with pytest.raises(MissingCapability, match="train"):
-        require({"lora_prompt": frozenset({Capability.TRAIN})}, model)
+        require([LoraPrompt()], model)
 
 
 def test_inside_a_running_loop() -> None:

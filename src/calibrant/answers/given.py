@@ -1,8 +1,8 @@
 """Answers that exist already, read from a file: with their questions and, where told, their grades.
 
 A file has the columns of a question file and `answer`; optional are `extracted` (the answer proper,
-or the option's letter), `model`, `log_probs`, `option_probs`, `samples` and `correct`. An archive
-of MMLU-Pro outputs (MODEL.zip with one JSON list) is read as it is published.
+or the option's letter), `model`, `log_probs`, `top_log_probs`, `option_probs`, `samples` and
+`correct`. An archive of MMLU-Pro outputs (MODEL.zip with one JSON list) is read as it is published.
 """
 
 from __future__ import annotations
@@ -36,13 +36,18 @@ from calibrant.records import (
     Question,
     Source,
     Verdict,
+    content_hash,
 )
 from calibrant.tables import Malformed, Reading, Row, iterate_table, suffix_of
 
 FIELDS = (
-    *fields.FIELDS, "answer", "extracted", "model", "log_probs", "option_probs", "samples",
-    "correct",
+    *fields.FIELDS, "answer", "extracted", "model", "log_probs", "top_log_probs", "option_probs",
+    "samples", "correct",
 )  # fmt: skip
+EVERYONE = "all"
+"""In place of a model's name: the answers of all of them."""
+GRADING = ("target", "targets", "correct", "answerable", "tests")
+"""Fields that tell how an answer is graded."""
 MMLU_PRO: Mapping[str, str] = {
     "choices": "options",
     "target": "answer",
@@ -69,13 +74,13 @@ class GivenAnswer(Answered):
 
 
 def given_answers(path: str | Path, reading: Reading, model: str = "") -> Iterator[GivenAnswer]:
-    """The answers of one model, one after another, each question once.
+    """The answers of one model, one after another, each question once; or those of all models.
 
     Parameters
     ----------
     model
-        Only the answers of this one, where the file has a column `model`; else what to call the
-        model, the file's own name when empty.
+        Only the answers of this one, where the file has a column `model`, or of `EVERYONE`; else
+        what to call the model, the file's own name when empty.
 
     Raises
     ------
@@ -96,13 +101,31 @@ def given_answers(path: str | Path, reading: Reading, model: str = "") -> Iterat
         if len(authors) > 1 and not model:
             raise Mismatch(
                 f"{path} holds answers of {' and of '.join(sorted(authors))}: name the one"
-                " (--answered-by) that is meant"
+                f" (--answered-by) that is meant, or {EVERYONE!r} for their common history"
             )
-        if author and model and author != model:
+        if author and model not in ("", EVERYONE, author):
             return None
-        return _given(row, reading, author or model or name, name, bars="csv" in suffix)
+        called = author or (model if model != EVERYONE else "") or name
+        return _given(row, reading, called, name, bars="csv" in suffix)
 
-    yield from usable(str(path), reading, read, lambda item: item.question)
+    def key(item: GivenAnswer) -> str:
+        return content_hash(item.question.id, item.answer.model.name)
+
+    yield from usable(str(path), reading, read, lambda item: item.question, key)
+
+
+def given_answer(row: Row) -> Answered:
+    """The answer of a row that is to be scored: nothing that grades it is looked at.
+
+    Raises
+    ------
+    InvalidData
+        Saying which field is wrong.
+    """
+    seen = {name: value for name, value in row.items() if name not in GRADING}
+    author = text_of(seen, Reading(), "model") or "given"
+    item = _given(seen | {"correct": True}, Reading(), author, "given", bars=True)
+    return Answered(question=item.question, answer=item.answer)
 
 
 def published(path: Path, reading: Reading, model: str) -> Reading:
@@ -165,6 +188,7 @@ def _given(row: Row, reading: Reading, author: str, name: str, bars: bool) -> Gi
         extracted=_extracted(row, reading, text, question),
         model=ModelName(name=author),
         log_probs=_numbers(row, reading, "log_probs", -math.inf, 0.0),
+        top_log_probs=_lists(row, reading, "top_log_probs", -math.inf, 0.0),
         option_probs=_option_probs(row, reading, question),
         samples=list_of(row, reading, "samples", bars=True),
     )
@@ -215,12 +239,27 @@ def _option_probs(row: Row, reading: Reading, question: Question) -> tuple[float
 
 def _numbers(row: Row, reading: Reading, name: str, low: float, high: float) -> tuple[float, ...]:
     """A list of numbers within [low, high]; () where there is none."""
-    value: Any = reading.cell(row, name)
     try:
-        found: Sequence[Any] = json.loads(value) if isinstance(value, str) else value or ()
-        numbers = tuple(float(one) for one in found)
+        numbers = tuple(float(one) for one in _listed(reading.cell(row, name)))
     except (ValueError, TypeError) as error:
         raise InvalidData(f"{called(reading, name)} is no list of numbers") from error
     if not all(low <= one <= high for one in numbers):
         raise InvalidData(f"{called(reading, name)} has a number outside [{low:g}, {high:g}]")
     return numbers
+
+
+def _lists(row: Row, reading: Reading, name: str, *bounds: float) -> tuple[tuple[float, ...], ...]:
+    """A list of lists of numbers, as `_numbers`."""
+    try:
+        lists = _listed(reading.cell(row, name))
+    except ValueError as error:
+        raise InvalidData(f"{called(reading, name)} is no list of lists of numbers") from error
+    return tuple(
+        _numbers({**row, reading.columns.get(name, name): one}, reading, name, *bounds)
+        for one in lists
+    )
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    """A cell with a list, which may be written as JSON."""
+    return json.loads(value) if isinstance(value, str) else value or ()

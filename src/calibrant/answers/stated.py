@@ -18,6 +18,10 @@ WORDS = {
 _NUMBER = r"(?<![0-9.,])(-?[0-9]+(?:\.[0-9]{1,4}|,[0-9]{1,2})?)(?![0-9]|[.,][0-9])"
 _PER_CENT = re.compile(_NUMBER + r"\s*(?:%|per\s?cent\b)", re.IGNORECASE)
 _RANGE = re.compile(r"[0-9]\s*%?\s*(?:-|–|—|to|or|and)\s*[0-9]", re.IGNORECASE)
+_BOUND = re.compile(
+    r"(?:\b(?:not|than|least|most|below|under|above|over|plus|minus)|n['’]t|[<>≤≥±])\s*[0-9]", re.I
+)
+"""A number that is denied, or is an end of a range."""
 _SHARE = re.compile(_NUMBER + r"\s*(?:/|out\s+of)\s*(100?)(?![0-9]|[.,][0-9])", re.IGNORECASE)
 _BARE = re.compile(_NUMBER)
 _WORD = re.compile(
@@ -34,7 +38,7 @@ def stated_probability(text: str, words: bool = False) -> float | None:
 
     Read are per cents ("85%", "85 per cent"), shares ("9 out of 10", "9/10"), bare numbers above 1
     as per cents and bare decimals up to 1 as they are. A bare 1 may be either, so it is None, and
-    so are ranges and numbers out of range.
+    so are ranges and their ends ("at least 80%"), what is denied, and numbers out of range.
 
     Parameters
     ----------
@@ -45,7 +49,7 @@ def stated_probability(text: str, words: bool = False) -> float | None:
 
 
 def _number(text: str) -> float | None:
-    if _RANGE.search(text):
+    if _RANGE.search(text) or _BOUND.search(text):
         return None
     if found := _PER_CENT.findall(text):
         values = {_value(number) / 100 for number in found}

@@ -19,7 +19,7 @@ from calibrant.errors import CalibrantError, UnknownName
 USAGE_ERROR: Any = typer.BadParameter.__base__
 VERBS = (
     "run", "answer", "grade", "grade-by-hand", "agree", "fit", "score", "recalibrate",
-    "evaluate", "report", "ask", "experiment", "study", "list", "doctor",
+    "evaluate", "report", "ask", "push", "pull", "experiment", "study", "list", "doctor",
 )  # fmt: skip
 
 

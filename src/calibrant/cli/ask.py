@@ -18,6 +18,7 @@ def command(
     choice: Annotated[
         list[str] | None, typer.Option(help="An option of a multiple-choice question; repeat it.")
     ] = None,
+    model: Annotated[str, typer.Option(help="Base model, if it lies elsewhere now.")] = "",
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
     as_json: options.Json = False,
@@ -28,6 +29,8 @@ def command(
     """
     from calibrant.artefacts import ask
 
-    found = ask(question, artefact, choices=tuple(choice or ()), device=device, dtype=dtype)
+    found = ask(
+        question, artefact, choices=tuple(choice or ()), model=model, device=device, dtype=dtype
+    )
     text = f"{found['answer']}\nconfidence {found['confidence']:.2f}"
     tell(found, as_json, text)

@@ -18,6 +18,9 @@ def command(
         list[str] | None, typer.Option("--set", help="NAME=VALUE of a setting; repeat it.")
     ] = None,
     together: options.Together = False,
+    model: Annotated[
+        str, typer.Option(help="Base model that lies elsewhere now, or reads answers of others.")
+    ] = "",
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
     as_json: options.Json = False,
@@ -30,14 +33,23 @@ def command(
     """
     from calibrant.estimators.forms import forms_of, with_settings
     from calibrant.models.local import LocalModel, quantization_of
+    from calibrant.models.model import Given, Model
     from calibrant.pipeline import fit_stage
     from calibrant.runs import Run
 
     here = Run(run)
-    forms = [with_settings(form, settings or []) for form in forms_of(names(estimators))]
+    # Settings may make one form of several.
+    forms = list(
+        dict.fromkeys(with_settings(form, settings or []) for form in forms_of(names(estimators)))
+    )
     made = here.manifest["identity"]["model"]
-    quantize = quantization_of(made["revision"])
-    model = LocalModel(made["name"], device=device, dtype=dtype, quantize=quantize)
-    fit_stage(here, model, forms, calibrator=calibrator, together=together, say=say)
+    is_given = here.manifest["identity"]["prompt"] == "given"
+    base: Model
+    if model or (not is_given and any(form.calls_model for form in forms)):
+        quantize = quantization_of(made["revision"])
+        base = LocalModel(model or made["name"], device=device, dtype=dtype, quantize=quantize)
+    else:
+        base = Given(made["name"], made["revision"])
+    fit_stage(here, base, forms, calibrator=calibrator, together=together, say=say)
     folders = sorted(str(path.parent) for path in run.glob("artefacts/*/artefact.json"))
     tell(folders, as_json, "\n".join(folders))

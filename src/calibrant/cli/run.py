@@ -28,7 +28,7 @@ def command(
         Path | None, typer.Option(help="File with answers that exist: no model is asked.")
     ] = None,
     answered_by: Annotated[
-        str, typer.Option(help="With --answers: the model that is meant, if there are several.")
+        str, typer.Option(help="With --answers: the model that is meant, of several, or all.")
     ] = "",
     out: options.Out = Path("runs/demo"),
     estimators: Annotated[

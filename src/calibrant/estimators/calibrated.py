@@ -8,14 +8,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from calibrant.answers.prompts import text_record
+from calibrant import metrics
+from calibrant.answers.prompts import QUERY, text_record
 from calibrant.calibration.calibrator import Calibrator, FittedCalibrator
+from calibrant.calibration.cross_fitting import cross_fit
 from calibrant.errors import DamagedFile, InvalidData, Mismatch, NothingGraded
+from calibrant.estimators.card import card
 from calibrant.estimators.estimator import (
     Estimator,
     FittedEstimator,
@@ -25,6 +30,7 @@ from calibrant.estimators.estimator import (
     silent,
 )
 from calibrant.estimators.forms import described, estimator_of, restored
+from calibrant.estimators.needs import require
 from calibrant.models.model import Model
 from calibrant.records import Answered, Confidence, Format, Graded, content_hash
 from calibrant.runs import provenance, write_json
@@ -56,6 +62,7 @@ class Calibrated:
         self, items: Sequence[Answered], model: Model, say: Say = silent
     ) -> list[Confidence]:
         """One confidence for each item, in their order; missing where there is no score."""
+        require([self.estimator], model, [])
         fit_for = [i for i, item in enumerate(items) if item.question.format in self.formats]
         scores = self.fitted.score([items[i] for i in fit_for], model, say)
         return self.from_scores(items, fit_for, scores)
@@ -104,7 +111,7 @@ class Calibrated:
             "formats": list(self.formats),
             "made_with": dict(self.made_with),
         }
-        (folder / "README.md").write_text(_card(artefact), "utf-8")
+        (folder / "README.md").write_text(card(artefact), "utf-8")
         write_json(folder / "artefact.json", artefact)
 
 
@@ -132,10 +139,11 @@ def fit_calibrated(
     NothingGraded, TooFewClasses
         When a split cannot be learned from.
     """
+    require([estimator], model, [i for items in splits.values() for i in items], say)
     groups = {name: {item.question.group for item in items} for name, items in splits.items()}
-    for name in ("train", "validation"):
-        if shared := groups[name] & groups["calibration"]:
-            raise InvalidData(f"group {min(shared)!r} is in {name} and in calibration")
+    for one, other in combinations(groups, 2):
+        if shared := groups[one] & groups[other]:
+            raise InvalidData(f"group {min(shared)!r} is in {one} and in {other}")
     fitted = estimator.fit(
         splits["train"], splits["validation"], model, seed, folder=folder, say=say
     )
@@ -161,8 +169,13 @@ def calibrate(
     """
     held = splits["calibration"]
     kept, correct = graded_only(held)
-    values = (scores or fitted.score(held, model, say)).values
-    values = values[[item.is_graded for item in held]]
+    scores = scores or fitted.score(held, model, say)
+    if len(scores.reasons) == len(held):
+        raise NothingGraded(
+            f"{fitted.estimator.name} {fitted.estimator.variant} scores none of the {len(held)}"
+            f" calibration answers: {scores.reasons[0]}"
+        )
+    values = scores.values[[item.is_graded for item in held]]
     learned = calibrator.fit(values, correct, subjects_of(kept))
     data = content_hash(
         [[i.answer.id, i.grade.verdict] for items in splits.values() for i in items]
@@ -175,13 +188,39 @@ def calibrate(
         made_with={
             "model": {"name": model.name.name, "revision": model.name.revision},
             "prompts": text_record(model),
+            "query": QUERY,
             "grader": kept[0].grade.grader,
             "data": data,
             "n": {name: len(items) for name, items in splits.items()},
             "seed": seed,
             "versions": provenance(),
+            "metrics": _metrics(calibrator, values, kept, correct, seed),
         },
     )
+
+
+def _metrics(
+    calibrator: Calibrator,
+    scores: NDArray[np.float64],
+    kept: Sequence[Graded],
+    correct: NDArray[np.float64],
+    seed: int,
+) -> dict[str, Any]:
+    """Quality on the calibration answers, whose own calibrator is fitted on others."""
+    groups = [item.question.group for item in kept]
+    try:
+        found = cross_fit(
+            calibrator, scores, correct, groups, subjects=subjects_of(kept), seed=seed
+        )
+        known = ~np.isnan(found)
+        measured: dict[str, Any] = {
+            name: float(getattr(metrics, name)(found[known], correct[known]))
+            for name in ("auroc", "ece", "brier_score")
+        }
+    except InvalidData as error:
+        return {"reason": f"the calibration answers are too few or alike ({error})"}
+    counts = {"n": int(known.sum()), "n_missing": int((~known).sum())}
+    return {**counts, "accuracy": float(correct[known].mean()), **measured}
 
 
 def subjects_of(items: Sequence[Answered]) -> list[str]:
@@ -277,27 +316,3 @@ def read_artefact(folder: str | Path) -> dict[str, Any]:
     if schema != SCHEMA:
         raise Mismatch(f"{path} has schema {schema}; this version reads {SCHEMA}")
     return artefact
-
-
-def _card(artefact: Mapping[str, Any]) -> str:
-    made_with = artefact["made_with"]
-    settings = "\n".join(
-        f"| {name} | {value} |" for name, value in artefact["estimator"]["settings"].items()
-    )
-    return f"""# Confidence in the answers of {made_with["model"]["name"]}
-
-Estimator `{artefact["estimator"]["name"]}` with calibrator `{artefact["calibrator"]["name"]}`,
-made by Calibrant. It gives each answer of the format {" and ".join(artefact["formats"])} a
-probability that it is right.
-
-- Base model: {made_with["model"]["name"]}, revision `{made_with["model"]["revision"]}`; with
-  another model, tokenizer or chat template its confidences mean nothing, and loading is refused.
-- Graded by `{made_with["grader"]}`; answers: {made_with["n"]}; data hash `{made_with["data"]}`.
-- Versions: {", ".join(f"{name} {value}" for name, value in made_with["versions"].items())}.
-
-| setting | value |
-|---|---|
-{settings}
-
-    calibrant score {{this folder}} answers.jsonl --out confidences.jsonl
-"""

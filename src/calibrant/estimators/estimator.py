@@ -6,6 +6,8 @@ NaN with its reason.
 
 from __future__ import annotations
 
+import re
+import sys
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +23,7 @@ from calibrant.models.local import LocalModel
 from calibrant.models.model import Capability, Model
 from calibrant.models.prefix import Prefix
 from calibrant.records import Answered, Format, Graded
-from calibrant.settings import check_choices
+from calibrant.settings import check_choices, choices_of
 
 Say = Callable[[str], None]
 
@@ -60,6 +62,8 @@ class Estimator(ABC):
 
     name: ClassVar[str]
     needs: ClassVar[frozenset[Capability]] = frozenset()
+    reads: ClassVar[tuple[str, ...]] = ()
+    """Fields of an answer, beside its text, without which it has no score."""
     formats: ClassVar[tuple[Format, ...]] = ("open", "choice")
     """Formats of the answers that it can score; those of others are missing."""
     learns: ClassVar[bool] = True
@@ -85,8 +89,12 @@ class Estimator(ABC):
 
     @classmethod
     def forms(cls) -> tuple[Estimator, ...]:
-        """The forms that are evaluated when an estimator is named without settings."""
-        return (cls(),)
+        """The forms that are evaluated when an estimator is named without settings.
+
+        One for each value of the setting `form`, where there is one.
+        """
+        named = choices_of(cls).get("form")
+        return tuple(cls(**{"form": form}) for form in named) if named else (cls(),)
 
     @abstractmethod
     def fit(
@@ -134,16 +142,28 @@ class Estimator(ABC):
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-def non_default(estimator: Estimator) -> str:
-    """The settings that differ from the class's own, e.g. "kappa=0.0 n_epochs=6.0"."""
+def non_default(estimator: Estimator, but: Sequence[str] = ()) -> str:
+    """The settings that differ from the class's own, e.g. "kappa=0.0 n_epochs=6.0".
+
+    Of a path its last part, for this is in names of folders; `but` are left out.
+    """
     usual = type(estimator)().settings()
-    return " ".join(f"{k}={v}" for k, v in estimator.settings().items() if v != usual[k])
+    return " ".join(
+        re.sub(r"=[^'\"]*/", "=", f"{name}={value}")
+        for name, value in estimator.settings().items()
+        if value != usual[name] and name not in but
+    )
 
 
 class FittedEstimator(ABC):
     """A fitted estimator. It cannot see grades."""
 
     estimator: Estimator
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Fields of an answer without which it has no score, now that it is fitted."""
+        return self.estimator.reads
 
     @abstractmethod
     def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
@@ -167,6 +187,49 @@ class FittedEstimator(ABC):
     @abstractmethod
     def load(estimator: Any, state: dict[str, Any], folder: Path) -> FittedEstimator:
         """The inverse of `save`."""
+
+
+def fitted_class(estimator: Estimator) -> type[FittedEstimator]:
+    """What an estimator becomes: in its module the class `Fitted` + its name."""
+    module = sys.modules[type(estimator).__module__]
+    found: type[FittedEstimator] = getattr(module, f"Fitted{type(estimator).__name__}")
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Untrained(Estimator, ABC):
+    """An estimator of which nothing is fitted: its settings are all that there is."""
+
+    learns: ClassVar[bool] = False
+
+    def fit(
+        self,
+        train: Sequence[Graded],
+        validation: Sequence[Graded],
+        model: Model,
+        seed: int,
+        *,
+        folder: Path | None = None,
+        say: Say = silent,
+    ) -> FittedEstimator:
+        """Nothing to fit."""
+        return fitted_class(self).load(self, {}, Path())
+
+
+class Unfitted(FittedEstimator, ABC):
+    """What such an estimator becomes."""
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    @classmethod
+    def load(cls, estimator: Any, state: dict[str, Any], folder: Path) -> FittedEstimator:
+        """From nothing."""
+        return cls(estimator)
 
 
 def graded_only(items: Sequence[Graded]) -> tuple[list[Graded], NDArray[np.float64]]:

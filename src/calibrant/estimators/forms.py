@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from calibrant import registry
-from calibrant.estimators.estimator import Estimator, FittedEstimator
+from calibrant.estimators.estimator import Estimator, FittedEstimator, fitted_class
 from calibrant.settings import with_settings
 
 __all__ = ["described", "estimator_of", "forms_of", "restored", "with_settings"]
@@ -41,7 +41,4 @@ def estimator_of(description: Mapping[str, Any]) -> Estimator:
 def restored(description: Mapping[str, Any], folder: Path) -> FittedEstimator:
     """The inverse of `described`."""
     estimator = estimator_of(description)
-    # Each estimator's module holds its fitted class: `Fitted` + its name.
-    module = __import__(type(estimator).__module__, fromlist=["_"])
-    cls: type[FittedEstimator] = getattr(module, f"Fitted{type(estimator).__name__}")
-    return cls.load(estimator, description["state"], folder)
+    return fitted_class(estimator).load(estimator, description["state"], folder)

@@ -25,7 +25,7 @@ from calibrant.models.local import local
 from calibrant.models.model import Capability, Model
 from calibrant.records import Answered, Graded
 from calibrant.training import adapters
-from calibrant.training.loop import LoopSettings, rate_for_width, train
+from calibrant.training.loop import LoopSettings, rate_for_width, tune
 from calibrant.training.mlp import mlp
 from calibrant.training.prompt_tuning import HeadTuning, head_logits
 
@@ -91,41 +91,17 @@ class LoraHead(Estimator):
             checking = HeadTuning(
                 head, self.with_query, peft, base, checked, checked_correct.astype(bool).tolist()
             )
-            found = _train(self, head, tuning, checking, seed, folder, say)
-            adapters.load_trained(peft, found)
+            settings = LoopSettings(
+                n_epochs=self.n_epochs,
+                batch_size=self.batch_size,
+                learning_rate=self.learning_rate or rate_for_width(base.width),
+                patience=self.patience,
+            )
+            trained = tune(tuning, checking, settings, head, seed=seed, folder=folder, say=say)
+            adapters.load_trained(peft, trained.weights)
             weights = adapters.take(peft)
-        best = {n.removeprefix("head."): w for n, w in found.items() if n.startswith("head.")}
+        best = {name: trained.weights[f"head.{name}"] for name, _ in head.named_parameters()}
         return FittedLoraHead(self, config, weights, best)
-
-
-def _train(
-    estimator: LoraHead,
-    head: torch.nn.Module,
-    tuning: HeadTuning,
-    checking: HeadTuning,
-    seed: int,
-    folder: Path | None,
-    say: Say,
-) -> Tensors:
-    """The best weights of adapter and head ("head." before their names)."""
-    parameters = {n: p for n, p in tuning.peft.named_parameters() if p.requires_grad}
-    parameters |= {f"head.{n}": p for n, p in head.named_parameters()}
-    settings = LoopSettings(
-        n_epochs=estimator.n_epochs,
-        batch_size=estimator.batch_size,
-        learning_rate=estimator.learning_rate or rate_for_width(tuning.model.width),
-        patience=estimator.patience,
-    )
-    return train(
-        parameters,
-        tuning.n_items,
-        tuning.backward,
-        checking.log_loss,
-        settings,
-        seed=seed,
-        folder=folder,
-        say=say,
-    ).weights
 
 
 class FittedLoraHead(FittedEstimator):

@@ -27,7 +27,7 @@ from calibrant.models.model import Capability, Model
 from calibrant.models.prefix import Prefix
 from calibrant.records import Answered, Graded
 from calibrant.training import adapters
-from calibrant.training.loop import LoopSettings, rate_for_width, train
+from calibrant.training.loop import LoopSettings, rate_for_width, tune
 from calibrant.training.losses import DIVERGENCES, RULES
 from calibrant.training.prompt_tuning import FullTuning, QueryTuning, Tuning
 
@@ -100,7 +100,13 @@ class LoraPrompt(Estimator):
             tuning = self._tuning(peft, base, kept, right, say)
             tuning.rule = RULES[self.rule]
             checking = self._tuning(peft, base, checked, checked_correct.astype(bool).tolist())
-            trained = _train(self, tuning, checking, seed, folder, say)
+            settings = LoopSettings(
+                n_epochs=self.n_epochs,
+                batch_size=self.batch_size,
+                learning_rate=self.learning_rate or rate_for_width(base.width),
+                patience=self.patience,
+            )
+            trained = tune(tuning, checking, settings, seed=seed, folder=folder, say=say)
             adapters.load_trained(peft, trained.weights)
             weights = adapters.take(peft)
         query = Prompts(base.tokenizer).query
@@ -121,33 +127,6 @@ class LoraPrompt(Estimator):
         if self.kappa and tuning.n_without_reference:
             say(f"{tuning.n_without_reference} questions have no reference: not regularised")
         return tuning
-
-
-def _train(
-    estimator: LoraPrompt,
-    tuning: Tuning,
-    checking: Tuning,
-    seed: int,
-    folder: Path | None,
-    say: Say,
-) -> Any:
-    settings = LoopSettings(
-        n_epochs=estimator.n_epochs,
-        batch_size=estimator.batch_size,
-        learning_rate=estimator.learning_rate or rate_for_width(tuning.model.width),
-        patience=estimator.patience,
-    )
-    parameters = {n: p for n, p in tuning.peft.named_parameters() if p.requires_grad}
-    return train(
-        parameters,
-        tuning.n_items,
-        tuning.backward,
-        checking.log_loss,
-        settings,
-        seed=seed,
-        folder=folder,
-        say=say,
-    )
 
 
 class FittedLoraPrompt(FittedEstimator):

@@ -4,54 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from calibrant.estimators.estimator import (
-    Estimator,
-    FittedEstimator,
     Say,
     Scores,
+    Unfitted,
+    Untrained,
     log_odds,
     silent,
 )
 from calibrant.models.model import Capability, Model
-from calibrant.records import Answered, Graded
+from calibrant.records import Answered
 
 OPEN = "an open answer has no options to compare"
 MISSING = "the answer has no probabilities of its options"
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaxSoftmax(Estimator):
+class MaxSoftmax(Untrained):
     """The largest softmax probability over the option letters of a multiple-choice answer."""
 
     name: ClassVar = "max_softmax"
-    learns: ClassVar = False
     needs: ClassVar = frozenset({Capability.LOGPROBS})
+    reads: ClassVar = ("option_probs",)
     formats: ClassVar = ("choice",)
 
-    def fit(
-        self,
-        train: Sequence[Graded],
-        validation: Sequence[Graded],
-        model: Model,
-        seed: int,
-        *,
-        folder: Path | None = None,
-        say: Say = silent,
-    ) -> FittedEstimator:
-        """Nothing to fit."""
-        return FittedMaxSoftmax(self)
 
-
-class FittedMaxSoftmax(FittedEstimator):
+class FittedMaxSoftmax(Unfitted):
     """Nothing but the probabilities that an answer carries."""
 
-    def __init__(self, estimator: MaxSoftmax) -> None:
-        self.estimator = estimator
+    estimator: MaxSoftmax
 
     def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
         """Log-odds of the largest share among the options."""
@@ -63,12 +48,3 @@ class FittedMaxSoftmax(FittedEstimator):
             else:
                 reasons[i] = MISSING if item.question.choices else OPEN
         return Scores(values=log_odds(shares), reasons=reasons)
-
-    def save(self, folder: Path) -> dict[str, Any]:
-        """Nothing."""
-        return {}
-
-    @staticmethod
-    def load(estimator: MaxSoftmax, state: dict[str, Any], folder: Path) -> FittedEstimator:
-        """From nothing."""
-        return FittedMaxSoftmax(estimator)

@@ -4,44 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
 from calibrant.answers.prompts import Prompts
 from calibrant.answers.query import row_scores
-from calibrant.estimators.estimator import FittedEstimator, Say, Scores, silent
-from calibrant.estimators.sampled import Floats, Sampled, Unfitted
+from calibrant.estimators.estimator import Say, Scores, Unfitted, Untrained, silent
+from calibrant.estimators.sampled import Floats, Sampled
 from calibrant.models.local import local
 from calibrant.models.model import Capability, Model
-from calibrant.records import Answer, Answered, Graded
+from calibrant.records import Answer, Answered
 
 
 @dataclass(frozen=True, kw_only=True)
-class PTrue(Sampled):
+class PTrue(Sampled, Untrained):
     """P(True) of Kadavath et al. (2022): the samples, the answer, and whether it is correct."""
 
     name: ClassVar = "p_true"
-    learns: ClassVar = False
 
     @property
     def needs(self) -> frozenset[Capability]:  # type: ignore[override]
         """The logits of the model, beside what draws the samples."""
         return super().needs | {Capability.HIDDEN_STATES}
-
-    def fit(
-        self,
-        train: Sequence[Graded],
-        validation: Sequence[Graded],
-        model: Model,
-        seed: int,
-        *,
-        folder: Path | None = None,
-        say: Say = silent,
-    ) -> FittedEstimator:
-        """Nothing to fit."""
-        return FittedPTrue(self)
 
 
 class FittedPTrue(Unfitted):

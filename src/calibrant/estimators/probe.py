@@ -64,8 +64,7 @@ class Probe(Estimator):
     @property
     def variant(self) -> str:
         """Head and place, and the settings that are not the usual ones."""
-        rest = [p for p in non_default(self).split() if not p.startswith(("head=", "place="))]
-        return " ".join([self.head, self.place, *rest])
+        return f"{self.head} {self.place} {non_default(self, but=['head', 'place'])}".strip()
 
     @classmethod
     def forms(cls) -> tuple[Estimator, ...]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +16,9 @@ from calibrant.answers.sample import Sampling, sample
 from calibrant.answers.sample_remote import sample_remote
 from calibrant.estimators.estimator import (
     Estimator,
-    FittedEstimator,
     Say,
     Scores,
+    non_default,
     silent,
 )
 from calibrant.grades.equivalence import Equivalence, Group, equivalence, similarities
@@ -59,16 +58,14 @@ class Sampled(Estimator, ABC):
         return frozenset() if self.source == "given" else frozenset({Capability.GENERATE})
 
     @property
+    def reads(self) -> tuple[str, ...]:  # type: ignore[override]  # it depends on a setting
+        """Samples, where they are given."""
+        return ("samples",) if self.source == "given" else ()
+
+    @property
     def variant(self) -> str:
         """The form and the settings that are not the usual ones."""
-        usual, told = type(self)().settings(), self.settings()
-        form = [str(told["form"])] if "form" in told else []
-        changed = [
-            f"{name}={Path(value).name if isinstance(value, str) else value}"
-            for name, value in told.items()
-            if name != "form" and value != usual[name]
-        ]
-        return " ".join([*form, *changed])
+        return f"{getattr(self, 'form', '')} {non_default(self, but=['form'])}".strip()
 
     @property
     def sampling(self) -> Sampling:
@@ -180,23 +177,3 @@ def likelihoods(samples: Sequence[Answer]) -> Floats:
         [np.exp(np.mean(one.log_probs)) if one.log_probs else np.nan for one in samples],
         dtype=np.float64,
     )
-
-
-class Unfitted(FittedEstimator):
-    """An estimator of which nothing is fitted: its settings are all that there is."""
-
-    def __init__(self, estimator: Any) -> None:
-        self.estimator = estimator
-
-    @abstractmethod
-    def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
-        """A score for each item."""
-
-    def save(self, folder: Path) -> dict[str, Any]:
-        """Nothing."""
-        return {}
-
-    @classmethod
-    def load(cls, estimator: Any, state: dict[str, Any], folder: Path) -> FittedEstimator:
-        """From nothing."""
-        return cls(estimator)

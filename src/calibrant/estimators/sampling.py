@@ -4,28 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from calibrant.estimators.estimator import (
-    Estimator,
-    FittedEstimator,
     Say,
     Scores,
+    Unfitted,
+    Untrained,
     log_odds,
     silent,
 )
-from calibrant.estimators.sampled import Compared, Floats, Unfitted, likelihoods, said
+from calibrant.estimators.sampled import Compared, Floats, likelihoods, said
 from calibrant.models.model import Model
-from calibrant.records import Answer, Answered, Graded
+from calibrant.records import Answer, Answered
 
 Form = Literal["counting", "likelihood"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sampling(Compared):
+class Sampling(Compared, Untrained):
     """The share of the samples that say what the answer says.
 
     `counting` counts them; `likelihood` accumulates length-normalised likelihoods: their sum over
@@ -33,27 +32,8 @@ class Sampling(Compared):
     """
 
     name: ClassVar = "sampling"
-    learns: ClassVar = False
     form: Form = "counting"
     """What each sample weighs."""
-
-    @classmethod
-    def forms(cls) -> tuple[Estimator, ...]:
-        """Both."""
-        return tuple(cls(form=form) for form in get_args(Form))
-
-    def fit(
-        self,
-        train: Sequence[Graded],
-        validation: Sequence[Graded],
-        model: Model,
-        seed: int,
-        *,
-        folder: Path | None = None,
-        say: Say = silent,
-    ) -> FittedEstimator:
-        """Nothing to fit."""
-        return FittedSampling(self)
 
 
 class FittedSampling(Unfitted):

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
 import numpy as np
 
-from calibrant.estimators.estimator import Estimator, FittedEstimator, Say, Scores, silent
-from calibrant.estimators.sampled import Compared, Floats, Unfitted, likelihoods, said
+from calibrant.estimators.estimator import (
+    Say,
+    Scores,
+    Unfitted,
+    Untrained,
+    silent,
+)
+from calibrant.estimators.sampled import Compared, Floats, likelihoods, said
 from calibrant.grades.equivalence import clusters
 from calibrant.models.model import Model
-from calibrant.records import Answer, Answered, Graded
+from calibrant.records import Answer, Answered
 
 Form = Literal["discrete", "weighted"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SemanticEntropy(Compared):
+class SemanticEntropy(Compared, Untrained):
     """Minus the entropy, in nats, over clusters of samples that say the same (Kuhn et al. 2023).
 
     A cluster's probability is its share of the samples (`discrete`) or of their length-normalised
@@ -27,7 +32,6 @@ class SemanticEntropy(Compared):
     """
 
     name: ClassVar = "semantic_entropy"
-    learns: ClassVar = False
     form: Form = "discrete"
     """What each sample weighs."""
 
@@ -35,24 +39,6 @@ class SemanticEntropy(Compared):
     def score_is_confidence(self) -> bool:
         """An entropy is no probability."""
         return False
-
-    @classmethod
-    def forms(cls) -> tuple[Estimator, ...]:
-        """Both."""
-        return tuple(cls(form=form) for form in get_args(Form))
-
-    def fit(
-        self,
-        train: Sequence[Graded],
-        validation: Sequence[Graded],
-        model: Model,
-        seed: int,
-        *,
-        folder: Path | None = None,
-        say: Say = silent,
-    ) -> FittedEstimator:
-        """Nothing to fit."""
-        return FittedSemanticEntropy(self)
 
 
 class FittedSemanticEntropy(Unfitted):

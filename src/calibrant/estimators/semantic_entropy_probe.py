@@ -125,6 +125,11 @@ class FittedSemanticEntropyProbe(FittedEstimator):
         self.estimator: SemanticEntropyProbe = estimator
         self.head, self.limit = head, limit
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Nothing: samples are for fitting."""
+        return ()
+
     def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
         """Log-odds that the semantic entropy is low."""
         return Scores.whole(self.head.score(_features(self.estimator, items, model, say)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,7 @@ class SequenceLikelihood(Estimator):
 
     name: ClassVar = "sequence_likelihood"
     needs: ClassVar = frozenset({Capability.LOGPROBS})
+    reads: ClassVar = ("log_probs",)
     form: Form = "mean"
     """Which number."""
 
@@ -48,11 +49,6 @@ class SequenceLikelihood(Estimator):
     def score_is_confidence(self) -> bool:
         """Of the head only."""
         return self.form == "head"
-
-    @classmethod
-    def forms(cls) -> tuple[Estimator, ...]:
-        """All four."""
-        return tuple(cls(form=form) for form in get_args(Form))
 
     def fit(
         self,

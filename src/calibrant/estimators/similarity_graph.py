@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from calibrant.estimators.estimator import (
-    Estimator,
-    FittedEstimator,
     Say,
     Scores,
+    Unfitted,
+    Untrained,
     log_odds,
     silent,
 )
-from calibrant.estimators.sampled import Compared, Floats, Unfitted, said
+from calibrant.estimators.sampled import Compared, Floats, said
 from calibrant.models.model import Model
-from calibrant.records import Answer, Answered, Graded
+from calibrant.records import Answer, Answered
 
 Form = Literal["degree", "eccentricity"]
 EIGENVALUE = 0.9
@@ -27,7 +26,7 @@ EIGENVALUE = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
-class SimilarityGraph(Compared):
+class SimilarityGraph(Compared, Untrained):
     """How central the answer is among the samples (Lin et al. 2024); it is a node like them.
 
     `degree` is its mean similarity to all nodes, itself included; `eccentricity` is minus its
@@ -35,7 +34,6 @@ class SimilarityGraph(Compared):
     """
 
     name: ClassVar = "similarity_graph"
-    learns: ClassVar = False
     form: Form = "degree"
     """What is read from the graph."""
 
@@ -43,24 +41,6 @@ class SimilarityGraph(Compared):
     def score_is_confidence(self) -> bool:
         """A similarity is no probability."""
         return False
-
-    @classmethod
-    def forms(cls) -> tuple[Estimator, ...]:
-        """Both."""
-        return tuple(cls(form=form) for form in get_args(Form))
-
-    def fit(
-        self,
-        train: Sequence[Graded],
-        validation: Sequence[Graded],
-        model: Model,
-        seed: int,
-        *,
-        folder: Path | None = None,
-        say: Say = silent,
-    ) -> FittedEstimator:
-        """Nothing to fit."""
-        return FittedSimilarityGraph(self)
 
 
 class FittedSimilarityGraph(Unfitted):

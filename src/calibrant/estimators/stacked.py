@@ -58,6 +58,8 @@ class Stacked(Estimator):
             raise InvalidData("an ensemble needs members: name at least one estimator")
         every = [member.needs for member in self.estimators()]
         object.__setattr__(self, "needs", frozenset().union(*every))
+        fields = dict.fromkeys(f for member in self.estimators() for f in member.reads)
+        object.__setattr__(self, "reads", tuple(fields))
         shared = set.intersection(*(set(member.formats) for member in self.estimators()))
         object.__setattr__(self, "formats", tuple(sorted(shared, reverse=True)))
 
@@ -150,6 +152,12 @@ class FittedStacked(FittedEstimator):
     ) -> None:
         self.estimator: Stacked = estimator
         self.members, self.can_miss, self.centers, self.head = members, can_miss, centers, head
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """What the members read that may not miss a score."""
+        needed = [member for member, may in zip(self.members, self.can_miss) if not may]
+        return tuple(dict.fromkeys(field for member in needed for field in member.reads))
 
     def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
         """Log-odds of the regression."""

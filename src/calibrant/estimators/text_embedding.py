@@ -55,8 +55,7 @@ class TextEmbedding(Estimator):
     @property
     def variant(self) -> str:
         """The head, and the settings that are not the usual ones."""
-        rest = [part for part in non_default(self).split() if not part.startswith("head=")]
-        return " ".join([self.head, *rest])
+        return f"{self.head} {non_default(self, but=['head'])}".strip()
 
     @classmethod
     def forms(cls) -> tuple[Estimator, ...]:

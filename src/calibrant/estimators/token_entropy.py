@@ -34,6 +34,7 @@ class TokenEntropy(Estimator):
 
     name: ClassVar = "token_entropy"
     needs: ClassVar = frozenset({Capability.LOGPROBS})
+    reads: ClassVar = ("top_log_probs",)
 
     def fit(
         self,
@@ -47,10 +48,7 @@ class TokenEntropy(Estimator):
     ) -> FittedEstimator:
         """Fit the regression."""
         kept, correct = graded_only(train)
-        features = _features(kept)
-        if missing := int(np.isnan(features[:, 0]).sum()):
-            say(f"{missing} of {len(kept)} training answers are left out: {MISSING}")
-        return FittedTokenEntropy(self, LogisticHead.fit(features, correct, why=MISSING))
+        return FittedTokenEntropy(self, LogisticHead.fit(_features(kept), correct, why=MISSING))
 
 
 def entropies(top_log_probs: Sequence[Sequence[float]]) -> NDArray[np.float64]:

@@ -33,7 +33,7 @@ from calibrant.models.encoder import (
 from calibrant.models.model import Model
 from calibrant.records import Answered, Graded, ModelName
 from calibrant.training import adapters
-from calibrant.training.loop import LoopSettings, Trained, train
+from calibrant.training.loop import LoopSettings, tune
 from calibrant.training.text_tuning import TextTuning
 
 
@@ -113,7 +113,14 @@ class TunedEncoder(Estimator):
                 )
                 for items, labels in ((kept, correct), (checked, checked_correct))
             )
-            trained = _train(self, tuning, checking, seed, folder, say)
+            settings = LoopSettings(
+                n_epochs=self.n_epochs,
+                batch_size=self.batch_size,
+                learning_rate=self.learning_rate,
+                evaluations_per_epoch=4,
+                patience=self.patience,
+            )
+            trained = tune(tuning, checking, settings, line, seed=seed, folder=folder, say=say)
             adapters.load_trained(peft, trained.weights)
             weights = adapters.take(peft)
         head = {name: trained.weights[f"head.{name}"] for name in ("weight", "bias")}
@@ -122,35 +129,6 @@ class TunedEncoder(Estimator):
 
 def _rows(items: Sequence[Answered], encoder: Encoder, how: TunedEncoder) -> list[list[int]]:
     return sequences(items, encoder, how.max_tokens, tell_model=how.tell_model)
-
-
-def _train(
-    how: TunedEncoder,
-    tuning: TextTuning,
-    checking: TextTuning,
-    seed: int,
-    folder: Path | None,
-    say: Say,
-) -> Trained:
-    settings = LoopSettings(
-        n_epochs=how.n_epochs,
-        batch_size=how.batch_size,
-        learning_rate=how.learning_rate,
-        evaluations_per_epoch=4,
-        patience=how.patience,
-    )
-    parameters = {n: p for n, p in tuning.peft.named_parameters() if p.requires_grad}
-    parameters |= {f"head.{name}": p for name, p in tuning.line.named_parameters()}
-    return train(
-        parameters,
-        len(tuning.rows),
-        tuning.backward,
-        checking.log_loss,
-        settings,
-        seed=seed,
-        folder=folder,
-        say=say,
-    )
 
 
 class FittedTunedEncoder(FittedEstimator):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 
@@ -17,16 +16,17 @@ from calibrant.answers.talk import talk_with
 from calibrant.errors import InvalidData
 from calibrant.estimators.estimator import (
     Estimator,
-    FittedEstimator,
     Say,
     Scores,
+    Unfitted,
+    Untrained,
     log_odds,
     non_default,
     silent,
 )
 from calibrant.grades.grader import normalise
 from calibrant.models.model import Capability, Model
-from calibrant.records import Answered, Graded
+from calibrant.records import Answered
 
 Scale = Literal["numbers", "words"]
 NOT_STATED = "the model stated no probability that can be read"
@@ -34,7 +34,7 @@ NOT_GUESSED = "the answer is not among the model's guesses"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verbal(Estimator):
+class Verbal(Untrained):
     """The answering model is asked, and its reply is read.
 
     In two stages the request follows the answer; in one stage the model guesses and rates in a
@@ -47,7 +47,6 @@ class Verbal(Estimator):
     """
 
     name: ClassVar = "verbal"
-    learns: ClassVar = False
     needs: ClassVar = frozenset({Capability.GENERATE})
     n_stages: int = 2
     """1 or 2."""
@@ -74,8 +73,7 @@ class Verbal(Estimator):
     def variant(self) -> str:
         """Stages, guesses and scale, and what else is not as usual."""
         form = f"{self.n_stages}-stage top-{self.n_guesses} {self.scale}"
-        rest = [s for s in non_default(self).split() if s.startswith(("unread", "max_new"))]
-        return " ".join([form, *rest])
+        return f"{form} {non_default(self, but=['n_stages', 'n_guesses', 'scale'])}".strip()
 
     @classmethod
     def forms(cls) -> tuple[Estimator, ...]:
@@ -88,25 +86,11 @@ class Verbal(Estimator):
             cls(n_guesses=4),
         )
 
-    def fit(
-        self,
-        train: Sequence[Graded],
-        validation: Sequence[Graded],
-        model: Model,
-        seed: int,
-        *,
-        folder: Path | None = None,
-        say: Say = silent,
-    ) -> FittedEstimator:
-        """Nothing to fit."""
-        return FittedVerbal(self)
 
-
-class FittedVerbal(FittedEstimator):
+class FittedVerbal(Unfitted):
     """Nothing but the requests."""
 
-    def __init__(self, estimator: Verbal) -> None:
-        self.estimator: Verbal = estimator
+    estimator: Verbal
 
     def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
         """Log-odds of what is stated; how many are missing, and why, is said."""
@@ -122,15 +106,6 @@ class FittedVerbal(FittedEstimator):
             taken = "missing" if self.estimator.unread is None else str(self.estimator.unread)
             say(f"{n} of {len(items)} confidences are {taken}: {reason}")
         return Scores(values=log_odds(values), reasons=reasons)
-
-    def save(self, folder: Path) -> dict[str, Any]:
-        """Nothing."""
-        return {}
-
-    @staticmethod
-    def load(estimator: Verbal, state: dict[str, Any], folder: Path) -> FittedEstimator:
-        """From nothing."""
-        return FittedVerbal(estimator)
 
 
 def elicited(

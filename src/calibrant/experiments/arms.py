@@ -12,6 +12,7 @@ import numpy as np
 from calibrant import registry
 from calibrant.errors import CalibrantError, MissingExtra, ModelUnavailable
 from calibrant.estimators.estimator import Estimator
+from calibrant.estimators.needs import require
 from calibrant.estimators.stacked import STATES, Stacked
 from calibrant.experiments.bench import Bench, Floats, Splits, calibrated
 from calibrant.experiments.compare import METRICS, Panel
@@ -19,7 +20,6 @@ from calibrant.experiments.drawing import Bar
 from calibrant.experiments.experiment import Difference, Row
 from calibrant.experiments.fitting import Fit
 from calibrant.models.local import LocalModel
-from calibrant.models.model import require
 from calibrant.records import Format, Graded
 
 DEAR = (
@@ -80,7 +80,7 @@ def unavailable(estimator: Estimator, bench: Bench) -> str:
     """Why an estimator cannot run here; empty when it can."""
     try:
         for model in bench.models:
-            require({estimator.name: estimator.needs}, model)
+            require([estimator], model)
         if hasattr(estimator, "encoder"):
             from calibrant.models.encoder import encoder_called
 

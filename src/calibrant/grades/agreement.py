@@ -5,6 +5,7 @@ Shapes: N answers, R resamples.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -152,12 +153,15 @@ def human_graded(
     """
     if Path(source).is_dir():
         run = Run(source)
-        answers = {answer.question_id: answer for answer in run.read("answers")}
+        answers = defaultdict(list)
+        for answer in run.read("answers"):
+            answers[answer.question_id].append(answer)
         known = human_verdicts(human or source)
         items = [
-            Answered(question=q, answer=answers[q.id])
-            for q in run.read("questions")
-            if q.id in answers and answers[q.id].id in known
+            Answered(question=question, answer=answer)
+            for question in run.read("questions")
+            for answer in answers[question.id]
+            if answer.id in known
         ]
         verdicts = [TO_NUMBER[known[item.answer.id].verdict] for item in items]
         return items, np.array(verdicts, dtype=np.float64), [i.question.subject for i in items]

@@ -12,8 +12,6 @@ import inspect
 import json
 import logging
 import os
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.resources import files
@@ -33,6 +31,7 @@ from calibrant.errors import (
     ModelUnavailable,
     UnknownName,
 )
+from calibrant.models.hub import why_silent
 from calibrant.models.model import Capability, Model
 from calibrant.records import ModelName
 
@@ -302,32 +301,16 @@ def locate(name: str) -> str:
 
 
 def _check_hub(name: str, hint: str) -> None:
-    """Say at once that the hub does not answer, in place of a minute of retries."""
-    from huggingface_hub import constants, try_to_load_from_cache
+    """Say at once that the hub does not have it or does not answer."""
+    from huggingface_hub import try_to_load_from_cache
 
     if isinstance(try_to_load_from_cache(name, "config.json"), str):
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
-        return
-    advice = "download it elsewhere and give the path of its folder"
-    if constants.HF_HUB_OFFLINE:
+    elif silent := why_silent(f"models/{name}"):
         raise ModelUnavailable(
-            f"{name} is not in the local cache and HF_HUB_OFFLINE is set: {advice}.{hint}"
+            f"{name!r} cannot be loaded from the hub: {silent}; download it elsewhere and give the"
+            f" path of its folder.{hint}"
         )
-    headers = {"user-agent": "calibrant"}
-    if token := os.environ.get("HF_TOKEN"):
-        headers["authorization"] = f"Bearer {token}"
-    request = urllib.request.Request(
-        f"{constants.ENDPOINT}/api/models/{name}", headers=headers, method="HEAD"
-    )
-    try:
-        urllib.request.urlopen(request, timeout=5).close()
-    except urllib.error.HTTPError as error:
-        raise ModelUnavailable(f"the hub has no model {name!r} for you ({error}).{hint}") from error
-    except OSError as error:
-        raise ModelUnavailable(
-            f"the hub at {constants.ENDPOINT} cannot be reached to load {name!r}"
-            f" ({getattr(error, 'reason', error)}): {advice}.{hint}"
-        ) from error
 
 
 def _quantization(bits: str) -> Any:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 
-from calibrant.errors import MissingCapability
 from calibrant.records import ModelName
 
 
@@ -38,25 +36,7 @@ class Model(ABC):
 class Given(Model):
     """The author of answers that exist already: there is nothing to call."""
 
-    def __init__(
-        self, name: str = "given", revision: str = "", *, has_log_probs: bool = False
-    ) -> None:
+    capabilities = frozenset()
+
+    def __init__(self, name: str = "given", revision: str = "") -> None:
         self.name = ModelName(name=name, revision=revision)
-        self.capabilities = frozenset({Capability.LOGPROBS} if has_log_probs else ())
-
-
-def require(needs: Mapping[str, frozenset[Capability]], model: Model) -> None:
-    """Refuse estimators (name -> needs) that this model cannot serve, before any work.
-
-    Raises
-    ------
-    MissingCapability
-        Naming what is missing and which of the estimators would run.
-    """
-    able = [name for name, need in needs.items() if need <= model.capabilities]
-    for name, need in needs.items():
-        if missing := sorted(need - model.capabilities):
-            raise MissingCapability(
-                f"{name} needs {', '.join(missing)}, which {model.name.name} does not give;"
-                f" of the estimators asked for these would run: {', '.join(able) or 'none'}"
-            )

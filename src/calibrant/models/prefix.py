@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
+from calibrant.errors import Mismatch
 from calibrant.models.local import LocalModel
 
 
@@ -85,7 +86,13 @@ class Prefix:
 
 @torch.no_grad()
 def read(rows: Sequence[Sequence[int]], model: LocalModel, module: Any = None) -> Prefix:
-    """Read rows of token ids, all places of all layers kept (sliding windows included)."""
+    """Read rows of token ids, all places of all layers kept (sliding windows included).
+
+    Raises
+    ------
+    Mismatch
+        When the model keeps something else: what is asked after it would not see these tokens.
+    """
     ids_BT, mask_BT = model.pad(rows, left=True)
     cache = DynamicCache()
     model.forward(
@@ -96,6 +103,12 @@ def read(rows: Sequence[Sequence[int]], model: LocalModel, module: Any = None) -
         past_key_values=cache,
         use_cache=True,
     )
+    kept = [getattr(layer, "keys", None) for layer in cache.layers]
+    if not kept or any(keys is None or keys.shape[-2] != ids_BT.shape[1] for keys in kept):
+        raise Mismatch(
+            f"{model.name.name} does not keep keys and values of every token in all layers: nothing"
+            " can be read after them; an adapter with activation='full' does without"
+        )
     return Prefix(tuple((layer.keys, layer.values) for layer in cache.layers), mask_BT)
 
 

@@ -58,15 +58,16 @@ class Draw(Generic[T]):
 
     def __init__(self, n: int, seed: int, of: Callable[[T], Question]) -> None:
         self.n, self.seed, self.of = n, seed, of
-        self._cap, self._n_kept = n, 0
-        self._kept: dict[str, list[tuple[int, str, T]]] = defaultdict(list)
+        self._cap, self._n_kept, self._n_seen = n, 0, 0
+        self._kept: dict[str, list[tuple[int, str, int, T]]] = defaultdict(list)
 
     def add(self, item: T) -> None:
         """Take notice of one."""
         question = self.of(item)
         kept = self._kept[question.subject]
         # The heap gives up its smallest, and the largest hashes are to go.
-        entry = (-_turn(question, self.seed), question.id, item)
+        self._n_seen += 1  # one question may come with several answers
+        entry = (-_turn(question, self.seed), question.id, self._n_seen, item)
         if len(kept) < self._cap:
             heapq.heappush(kept, entry)
             self._n_kept += 1
@@ -87,7 +88,7 @@ class Draw(Generic[T]):
 
     def drawn(self) -> list[T]:
         """What `equal_quota` takes of all that came."""
-        kept = [item for heap in self._kept.values() for _, _, item in heap]
+        kept = [item for heap in self._kept.values() for _, _, _, item in heap]
         return equal_quota(kept, self.n, self.seed, self.of)
 
 

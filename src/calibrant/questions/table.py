@@ -51,9 +51,15 @@ class Table(QuestionSource):
 
 
 def usable(
-    path: str, reading: Reading, read: Callable[[Row], T | None], of: Callable[[T], Question]
+    path: str,
+    reading: Reading,
+    read: Callable[[Row], T | None],
+    of: Callable[[T], Question],
+    key: Callable[[T], str] | None = None,
 ) -> Iterator[T]:
     """What `read` makes of each row of a file (None: nothing of ours), each question once.
+
+    Where `key` is given, each of these hashes is there once in place of each question.
 
     Rows that it refuses (InvalidData), and questions that come again, that stand in two groups or
     that have another's `id`, are errors that name the row, or are skipped and counted.
@@ -73,11 +79,13 @@ def usable(
             question = of(item)
             text = text_group(question.context, question.text)
             name = reading.cell(row, "id")
-            if not ids.is_new(question.id):
+            if not ids.is_new(key(item) if key else question.id):
                 malformed.refuse(where, REPEATED)
             elif groups.first(text, question.group) != question.group:
                 malformed.refuse(where, TWO_GROUPS)
-            elif name is not None and not names.is_new(content_hash("id", str(name))):
+            elif name is not None and question.id != names.first(
+                content_hash("id", str(name)), question.id
+            ):
                 malformed.refuse(where, SAME_ID)
             else:
                 n += 1

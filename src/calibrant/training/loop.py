@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -64,6 +64,44 @@ class Trained:
     """Per evaluation: step, mean training loss since the last, validation loss."""
     losses: tuple[float, ...]
     """Training loss of each step of this call."""
+
+
+class Tunable(Protocol):
+    """A loss over a set of items through an adapter."""
+
+    peft: Any
+    """The model with the adapter on it."""
+
+    @property
+    def n_items(self) -> int:
+        """How many items there are."""
+
+    def backward(self, batch: Batch) -> float:
+        """As `train` takes it."""
+
+    def log_loss(self) -> float:
+        """Over all items, without dropout."""
+
+
+def tune(
+    tuning: Tunable,
+    checking: Tunable,
+    settings: LoopSettings,
+    head: torch.nn.Module | None = None,
+    **more: Any,
+) -> Trained:
+    """Train the adapter that two losses share, and a head: "head." stands before its names.
+
+    Parameters
+    ----------
+    tuning, checking
+        What is minimised, and what stops it.
+    more
+        `seed`, `folder` and `say` of `train`.
+    """
+    parameters = {n: p for n, p in tuning.peft.named_parameters() if p.requires_grad}
+    parameters |= {f"head.{n}": p for n, p in head.named_parameters()} if head else {}
+    return train(parameters, tuning.n_items, tuning.backward, checking.log_loss, settings, **more)
 
 
 def train(

@@ -44,6 +44,11 @@ class TextTuning:
         self.correct = torch.tensor(correct, device=encoder.device, dtype=torch.float32)
         self.budget, self.precision = budget, precision
 
+    @property
+    def n_items(self) -> int:
+        """How many rows there are."""
+        return len(self.rows)
+
     def backward(self, batch: Sequence[int]) -> float:
         """Add the gradients of the mean loss over a batch and return that loss."""
         adapters.train_mode(self.peft)

@@ -1,0 +1,68 @@
+"""What estimators need, looked at before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from calibrant import registry
+from calibrant.errors import MissingCapability
+from calibrant.estimators.estimator import Estimator, Say, silent
+from calibrant.models.model import Capability, Model
+from calibrant.records import Answer, Answered
+
+
+def lacks(estimator: Estimator, model: Model, items: Sequence[Answered] | None = None) -> list[str]:
+    """What an estimator needs and does not get.
+
+    Parameters
+    ----------
+    items
+        The answers, where they are there: then these must carry what it reads in them, whatever
+        the model could give. None: the model is to answer.
+    """
+    needs = estimator.needs if items is None else estimator.needs - {Capability.LOGPROBS}
+    missing = sorted(str(need) for need in needs - model.capabilities)
+    scored = _scored(estimator, items)
+    unread = [name for name in estimator.reads if not any(getattr(a, name) for a in scored)]
+    return missing + [f"{name} of the answers" for name in unread if scored]
+
+
+def _scored(estimator: Estimator, items: Sequence[Answered] | None) -> list[Answer]:
+    """The answers of its formats."""
+    return [i.answer for i in items or () if i.question.format in estimator.formats]
+
+
+def require(
+    estimators: Sequence[Estimator],
+    model: Model,
+    items: Sequence[Answered] | None = None,
+    say: Say = silent,
+) -> None:
+    """Refuse estimators that cannot run here; answers that lack what one reads are counted.
+
+    Raises
+    ------
+    MissingCapability
+        Naming what is missing, and all estimators that would run.
+    """
+    told = set()
+    for estimator in estimators:
+        if missing := lacks(estimator, model, items):
+            would = [
+                name
+                for name, cls in registry.variants("estimators").items()
+                if any(
+                    (items is None or _scored(form, items)) and not lacks(form, model, items)
+                    for form in cls.forms()
+                )
+            ]
+            raise MissingCapability(
+                f"{estimator.name} needs {', '.join(missing)}, which {model.name.name} does not"
+                f" give; these would run: {', '.join(would)}"
+            )
+        scored = _scored(estimator, items)
+        for field in estimator.reads:
+            n = sum(not getattr(one, field) for one in scored)
+            if n and (estimator.name, field) not in told:
+                told.add((estimator.name, field))
+                say(f"{n} of {len(scored)} answers have no {field}, which {estimator.name} reads")
