@@ -194,7 +194,7 @@ async def visit(
     pace: tuple[float, float] | None = None,
     until: float | None = None,
 ) -> Load:
-    """Send people through the app.
+    """Send people through the app; without a pace they come one by one, the same in every call.
 
     Parameters
     ----------
@@ -207,7 +207,7 @@ async def visit(
     until
         Stop all sessions after so many seconds.
     """
-    load, places = Load(), asyncio.Semaphore(at_once)
+    load, places, door = Load(), asyncio.Semaphore(at_once), asyncio.Lock()
     trusted = ssl.create_default_context()  # takes long to make: one for all
     limits = httpx.Limits(keepalive_expiry=60)  # as browsers do
 
@@ -223,7 +223,12 @@ async def visit(
                     base_url=url, timeout=60, verify=trusted, limits=limits
                 ) as client:
                     visitor = Visitor(study, client, name, mind, load)
-                    await visitor.go(await visitor.begin(), pace)
+                    if pace:
+                        first = await visitor.begin()
+                    else:
+                        async with door:  # places are given in the order of coming
+                            first = await visitor.begin()
+                    await visitor.go(first, pace)
             except (CalibrantError, httpx.HTTPError, KeyError) as error:
                 load.failed.append(f"{name}: {type(error).__name__}: {error}")
 
