@@ -160,7 +160,7 @@ def calibrate(
         Those of the split's answers, where they are known already.
     """
     held = splits["calibration"]
-    kept, correct = graded_only(held)
+    kept, correct = graded_only(held, "calibration")
     values = (scores or fitted.score(held, model, say)).values
     values = values[[item.is_graded for item in held]]
     learned = calibrator.fit(values, correct, subjects_of(kept))
