@@ -23,6 +23,7 @@ from calibrant.errors import (
     NothingGraded,
 )
 from calibrant.estimators.has_letter import HasLetter
+from calibrant.estimators.stacked import Stacked
 from calibrant.evaluation.evaluate import Settings
 from calibrant.given import COUNTED_WRONG, run_given
 from calibrant.grades.judge import Judge
@@ -33,6 +34,7 @@ from calibrant.pipeline import evaluate_stage
 from calibrant.questions.mixture import Sizes
 from calibrant.questions.splits import split_of
 from calibrant.records import Graded, Verdict
+from calibrant.reporting.terminal import results_table
 from calibrant.runs import Run
 from calibrant.tables import Malformed, Reading
 
@@ -276,6 +278,80 @@ def test_graded_files_as_they_are(
     graded = [g for g in run.graded() if split_of(g.question) == "test"]
     share = np.mean([g.correct for g in graded if g.is_graded])
     assert row["accuracy"]["value"] == pytest.approx(share)
+
+
+def both_formats(open_right: Any, choice_right: Any) -> list[dict[str, Any]]:
+    """120 open and 120 choice answers, right where the functions of their number say so."""
+    opened = [
+        {"question": f"Who is {i}?", "target": "Ann", "answer": "Ann" if open_right(i) else "Bob."}
+        for i in range(120)
+    ]
+    chosen = [
+        {"question": f"Which is {i}?", "target": "x", "choices": ["x", "y"]}
+        | {"answer": "A" if choice_right(i) else "B", "extracted": "A" if choice_right(i) else "B"}
+        for i in range(120)
+    ]
+    return opened + chosen
+
+
+@pytest.mark.parametrize(("right", "word"), [(True, "correct"), (False, "incorrect")])
+def test_a_format_without_both_verdicts_is_left_out_and_told(
+    tmp_path: Path, right: bool, word: str
+) -> None:
+    path, said = lines(tmp_path, both_formats(lambda i: i % 2, lambda i: right)), list[str]()
+    metrics = run_given(tmp_path / "run", path, settings=QUICK, say=said.append)
+    why = re.compile(rf"Left out, multiple choice: all \d+ graded training .* are {word}")
+    assert {row["format"] for row in metrics["rows"]} == {"open"}
+    manifest = Run(tmp_path / "run").manifest
+    assert list(manifest["left_out"]) == ["choice"] and metrics["left_out"] == manifest["left_out"]
+    assert why.search("\n".join(said)) and why.search(" ".join(results_table(metrics).split()))
+    assert why.search((tmp_path / "run" / "report.html").read_text().split("<main")[0])
+    assert run_given(tmp_path / "run", path, settings=QUICK) == metrics, "called again: the same"
+
+
+def test_too_few_for_calibration_is_a_reason_of_its_own(tmp_path: Path) -> None:
+    found = both_formats(lambda i: i % 2, lambda i: i % 3)
+    path = lines(tmp_path, found)
+    held = {
+        item.question.text for item in given_answers(path, Reading())
+        if item.question.choices and split_of(item.question) == "calibration"
+    }  # fmt: skip
+    path = lines(tmp_path, [row for row in found if row["question"] not in held])
+    metrics = run_given(tmp_path / "run", path, settings=QUICK)
+    assert metrics["left_out"] == {"choice": "none of the 0 calibration answers is graded"}
+
+
+def test_a_fit_that_fails_alone_is_left_out_alone(tmp_path: Path) -> None:
+    found = both_formats(lambda i: i % 2, lambda i: i % 3)
+    path = lines(tmp_path, found)
+    checked = {
+        item.question.text for item in given_answers(path, Reading())
+        if item.question.choices and split_of(item.question) == "validation"
+    }  # fmt: skip
+    path = lines(tmp_path, [row for row in found if row["question"] not in checked])
+    two = ["base_rate", Stacked(members=("base_rate", "answer_length"))]
+    metrics = run_given(tmp_path / "run", path, estimators=two, settings=QUICK)
+    (name,) = metrics["left_out"]
+    assert name.startswith("stacked") and name.endswith("choice")
+    assert metrics["left_out"][name] == "none of the 0 validation answers is graded"
+    n = {
+        (row["estimator"], row["format"]): row["n"] for row in metrics["rows"]
+        if row["subset"] == "all" and row["calibrator"] == "platt"
+    }  # fmt: skip
+    assert n["stacked", "choice"] == 0 and n["base_rate", "choice"] > 0 and n["stacked", "open"] > 0
+
+
+def test_nothing_to_learn_at_all_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = lines(tmp_path, both_formats(lambda i: True, lambda i: False))
+    out = str(tmp_path / "run")
+    monkeypatch.setattr(sys, "argv", ["calibrant", "run", "--answers", str(path), "--out", out])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    told = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert "(choice) are incorrect" in told and "(open) are correct" in told
 
 
 def test_sizes_take_the_same_questions_of_every_archive(tmp_path: Path) -> None:

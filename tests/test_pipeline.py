@@ -207,3 +207,28 @@ def test_regrading_never_asks_the_model(finished: Path) -> None:
     here.note(grader="exact", graded_by=grader_called("exact").digest, **before)
     here.regrade(grades)
     assert here.manifest["fitted"] == before["fitted"], "the same grades: nothing to do again"
+
+
+def test_a_run_goes_on_without_a_format_that_is_all_right(
+    tiny: LocalModel, own_questions: str, tmp_path: Path
+) -> None:
+    settled = {"model": tiny, "questions": own_questions, "sizes": SIZES}
+    here = open_run(tmp_path / "run", tiny, own_questions, sizes=SIZES)
+    answer_stage(here, tiny, max_new_tokens=6)
+    grade_stage(here)
+    make_gradable(here)
+    chosen = {item.answer.id for item in here.graded() if item.question.choices}
+    sure = [
+        replace(g, verdict=Verdict.CORRECT) if g.answer_id in chosen else g
+        for g in here.read("grades")
+    ]
+    here.regrade(sure)
+    found = run(here.folder, estimators=("base_rate", "zero_shot"), settings=SETTINGS, **settled)
+    assert {row["format"] for row in found["rows"]} == {"open"}
+    assert "(choice) are correct" in found["left_out"]["choice"]
+    here = Run(here.folder)
+    make_gradable(here)
+    here.regrade([replace(g, reason="again") for g in here.read("grades")])
+    found = run(here.folder, estimators=("base_rate", "zero_shot"), settings=SETTINGS, **settled)
+    assert {row["format"] for row in found["rows"]} == {"open", "choice", "all"}
+    assert "left_out" not in found, "other grades: nothing is left out any more"

@@ -20,14 +20,14 @@ from calibrant import registry
 from calibrant.answers.generate import MAX_NEW_TOKENS, answer
 from calibrant.answers.prompts import Prompts
 from calibrant.calibration.calibrator import Calibrator
-from calibrant.errors import InvalidData
-from calibrant.estimators.calibrated import calibrate, subjects_of
-from calibrant.estimators.estimator import Estimator, silent
+from calibrant.confidences import by_split, run_table
+from calibrant.errors import InvalidData, NothingGraded, TooFewClasses
+from calibrant.estimators.calibrated import calibrate
+from calibrant.estimators.estimator import Estimator, graded_only, silent
 from calibrant.estimators.forms import forms_of
 from calibrant.estimators.needs import require
-from calibrant.evaluation.evaluate import Settings, answered, evaluate
+from calibrant.evaluation.evaluate import Settings, evaluate
 from calibrant.evaluation.grader_error import corrected
-from calibrant.evaluation.table import Column, Floats, Table
 from calibrant.grades.agreement import TO_NUMBER
 from calibrant.grades.grader import Grader, grade, grader_called
 from calibrant.grades.human import STAGE, human_verdicts
@@ -36,9 +36,10 @@ from calibrant.models.model import Model
 from calibrant.parallel import side_by_side
 from calibrant.questions.mixture import Sizes, choose, composition
 from calibrant.questions.source import iterate_questions
-from calibrant.questions.splits import split_of, subset_of
+from calibrant.questions.splits import split_of
 from calibrant.records import Answered, Confidence, Graded, content_hash
 from calibrant.reporting.html import write_report
+from calibrant.reporting.wording import left_out_told
 from calibrant.runs import Run, write_json
 from calibrant.settings import settings_of
 from calibrant.tables import Reading
@@ -47,7 +48,6 @@ ESTIMATORS = (
     "base_rate", "subject_rate", "sequence_likelihood", "token_entropy", "zero_shot",
     "stacked", "lora_prompt",
 )  # fmt: skip
-CALIBRATORS = ("none", "temperature", "platt")
 CHUNK = 512
 """Answers that are written at once."""
 Say = Callable[[str], None]
@@ -152,12 +152,20 @@ def fit_stage(
 ) -> None:
     """Fit each estimator, keep it as an artefact, and score calibration and test answers.
 
+    A format that cannot be learned from is left out, as is an estimator that cannot be fitted on
+    one; the manifest tells why (`left_out`).
+
     Parameters
     ----------
     calibrator
         The one that the artefacts hold; evaluation fits every calibrator anew from the scores.
     together
         Fit one estimator on both formats, in place of one each.
+
+    Raises
+    ------
+    NothingGraded, TooFewClasses
+        When nothing could be fitted.
     """
     items = run.graded()
     require(estimators, model, items, say)
@@ -166,22 +174,51 @@ def fit_stage(
     model = copy.copy(model)
     model.cache = run.folder / "cache"
     kinds = sorted({item.question.format for item in items})
-    jobs = []
+    jobs, asked = [], []
+    left_out: dict[str, InvalidData | None] = {}
     for kind in ("all",) if together and len(kinds) > 1 else kinds:
-        splits = _splits([i for i in items if kind in ("all", i.question.format)], seed)
-        for estimator in estimators:
+        splits = by_split([i for i in items if kind in ("all", i.question.format)], seed)
+        left_out[kind] = _unlearnable(splits)
+        for estimator in estimators if left_out[kind] is None else ():
             if kind != "all" and kind not in estimator.formats:
                 say(f"{estimator.name} is for {' and '.join(estimator.formats)} answers only")
                 continue
             name = "-".join(filter(None, (estimator.name, estimator.variant, kind)))
+            asked.append(name)
             if f"confidences/{name}" not in run.manifest.get("finished", {}):
                 estimator.prepare(splits, model, say)
                 jobs.append((run.folder, name, estimator, use, splits, model, seed, say))
     # A small model on a CPU cannot use two cores, but two estimators can.
     worth_it = model.is_small and len(jobs) > 1
     for name, told, found in side_by_side(_fit_one, jobs, worth_it=worth_it):
-        run.note(fitted={**run.manifest.get("fitted", {}), name: told})
-        run.replace(f"confidences/{name}", found)
+        left_out[name] = told if isinstance(told, InvalidData) else None
+        if not isinstance(told, InvalidData):
+            run.note(fitted={**run.manifest.get("fitted", {}), name: told})
+            run.replace(f"confidences/{name}", found)
+    _tell_left_out(run, left_out, say)
+    errors = [error for error in left_out.values() if error]
+    if errors and not set(asked) & set(run.manifest.get("fitted", {})):
+        raise type(errors[0])("; ".join(dict.fromkeys(map(str, errors))))
+
+
+def _unlearnable(splits: Mapping[str, Sequence[Graded]]) -> InvalidData | None:
+    """Why no estimator can learn from these answers, if none can."""
+    try:
+        for name, split in (("train", "training"), ("calibration", "calibration")):
+            graded_only(splits[name], split)
+    except (NothingGraded, TooFewClasses) as error:
+        return error
+    return None
+
+
+def _tell_left_out(run: Run, found: Mapping[str, InvalidData | None], say: Say) -> None:
+    """Keep in the manifest which formats and fits were left out, and why; None: no longer."""
+    told = {**run.manifest.get("left_out", {}), **{k: str(e) for k, e in found.items() if e}}
+    told = {what: why for what, why in told.items() if found.get(what, True)}
+    if told or "left_out" in run.manifest:
+        run.note(left_out=told)
+    for sentence in left_out_told(told):
+        say(sentence)
 
 
 def _fit_one(
@@ -193,17 +230,15 @@ def _fit_one(
     model: Model,
     seed: int,
     say: Say,
-) -> tuple[str, dict[str, Any], list[Confidence]]:
-    """Fit, save the artefact, and score once; what the run keeps of it."""
+) -> tuple[str, dict[str, Any] | InvalidData, list[Confidence]]:
+    """Fit, save the artefact, and score once; what the run keeps of it, or why it cannot be."""
     start = time.monotonic()
-    fitted = estimator.fit(
-        splits["train"],
-        splits["validation"],
-        model,
-        seed,
-        folder=folder / "checkpoints" / name,
-        say=say,
-    )
+    place = folder / "checkpoints" / name
+    learn = splits["train"], splits["validation"]
+    try:
+        fitted = estimator.fit(*learn, model, seed, folder=place, say=say)
+    except (NothingGraded, TooFewClasses) as error:
+        return name, error, []
     scored = [*splits["calibration"], *splits["test"]]
     scores = fitted.score(scored, model, say)
     held = scores.first(len(splits["calibration"]))
@@ -217,108 +252,6 @@ def _fit_one(
         "is_confidence": estimator.score_is_confidence,
     }
     return name, told, raw.from_scores(scored, range(len(scored)), scores)
-
-
-def _splits(items: Sequence[Graded], seed: int) -> dict[str, list[Graded]]:
-    splits: dict[str, list[Graded]] = {
-        name: [] for name in ("train", "validation", "calibration", "test")
-    }
-    for item in items:
-        splits[split_of(item.question, seed)].append(item)
-    return splits
-
-
-def run_table(run: Run, calibrators: Sequence[str] = CALIBRATORS) -> tuple[Table, list[Graded]]:
-    """The test answers with the confidences of every estimator and calibrator.
-
-    Calibrators are fitted, and thresholds chosen, on the scores of the calibration split.
-    """
-    seed = run.manifest["identity"]["seed"]
-    splits = _splits(run.graded(), seed)
-    held, test = splits["calibration"], splits["test"]
-    by_form: dict[tuple[str, str, bool], list[str]] = defaultdict(list)
-    for name, told in run.manifest.get("fitted", {}).items():
-        by_form[told["estimator"], told["variant"], told["is_confidence"]].append(name)
-    if not by_form:
-        raise InvalidData(f"no estimator was fitted in {run.folder}: calibrant fit comes first")
-    columns = []
-    for (name, variant, claims), parts_of in by_form.items():
-        parts = [{c.answer_id: c for c in run.read(f"confidences/{part}")} for part in parts_of]
-        for calibrator in calibrators:
-            pairs = [_calibrate(part, held, test, calibrator) for part in parts]
-            # Each part knows the answers of its own formats only.
-            here, there = (_merge(side) for side in zip(*pairs))
-            columns.append(
-                Column(
-                    estimator=name,
-                    variant=variant,
-                    calibrator=calibrator,
-                    confidence=there,
-                    is_confidence=claims or calibrator != "none",
-                    answered=_answered(here, held, there, test),
-                )
-            )
-    table = Table(
-        model=run.manifest["identity"]["model"]["name"],
-        correct=_correct(test),
-        group=np.array([item.question.group for item in test], dtype=str),
-        subject=np.array([item.question.subject for item in test], dtype=str),
-        subset=np.array([subset_of(item.question) for item in test], dtype=str),
-        format=_formats(test),
-        columns=tuple(columns),
-    )
-    return table, test
-
-
-def _calibrate(
-    scored: Mapping[str, Confidence], held: Sequence[Graded], test: Sequence[Graded], name: str
-) -> tuple[Floats, Floats]:
-    """Confidences of the held-out and the test answers; NaN where there is no score."""
-
-    def scores(items: Sequence[Graded]) -> Floats:
-        found = (scored.get(item.answer.id) for item in items)
-        return np.array(
-            [np.nan if c is None or c.score is None else c.score for c in found], dtype=np.float64
-        )
-
-    here, there = scores(held), scores(test)
-    known = ~np.isnan(_correct(held))
-    subjects = np.array(subjects_of(held), dtype=str)
-    fitted = registry.get("calibration", name)().fit(
-        here[known], _correct(held)[known], subjects[known]
-    )
-    return fitted.confidence(here, subjects), fitted.confidence(there, subjects_of(test))
-
-
-def _answered(
-    here: Floats, held: Sequence[Graded], there: Floats, test: Sequence[Graded]
-) -> dict[float, Floats]:
-    """Each format has thresholds of its own, chosen on the calibration split."""
-    formats = _formats(test)
-    found: dict[float, Floats] = {}
-    for kind in sorted(set(formats.tolist())):
-        of_kind = _formats(held) == kind
-        by_target = answered(here[of_kind], _correct(held)[of_kind], there)
-        for target, values in by_target.items():
-            found.setdefault(target, np.zeros(len(test)))[formats == kind] = values[formats == kind]
-    return found
-
-
-def _merge(parts: Sequence[Floats]) -> Floats:
-    merged = parts[0]
-    for part in parts[1:]:
-        merged = np.where(np.isnan(merged), part, merged)
-    return merged
-
-
-def _correct(items: Sequence[Graded]) -> Floats:
-    return np.array(
-        [item.correct if item.is_graded else np.nan for item in items], dtype=np.float64
-    )
-
-
-def _formats(items: Sequence[Graded]) -> Any:
-    return np.array([item.question.format for item in items], dtype=str)
 
 
 def evaluate_stage(
@@ -335,6 +268,8 @@ def evaluate_stage(
     settings = settings or Settings()
     table, items = run_table(run)
     found = evaluate(table, settings)
+    if told := run.manifest.get("left_out"):
+        found["left_out"] = told
     if human or (run.folder / STAGE).is_dir():
         verdicts = human_verdicts(human or run.folder)
         rulings = [verdicts.get(item.answer.id) for item in items]

@@ -122,7 +122,7 @@ class Run:
         if "grades" in finished and self.read("grades") == list(grades):
             return
         kept = {name: n for name, n in finished.items() if not name.startswith("confidences/")}
-        self.note(finished=kept, fitted={})
+        self.note(finished=kept, fitted={}, left_out={})
         shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
         self.replace("grades", grades)
 

@@ -109,6 +109,33 @@ def test_intervals_cover_what_the_grader_alone_misses(name: str) -> None:
     assert 0.90 <= covered <= 1.0, covered
 
 
+def test_intervals_cover_when_people_found_no_error() -> None:
+    """A grader that errs in 1 of 100 answers, of which people saw 100: often no error is seen."""
+    n, n_human, rate, n_worlds = 3000, 100, 0.01, 150
+    hits: dict[str, list[bool]] = {"brier_score": [], "log_loss": []}
+    clean = []
+    for seed in range(n_worlds):
+        rng = np.random.default_rng(seed)
+        p = np.where(rng.random(n) < 0.6, 0.95, 0.05)
+        y = (rng.random(n) < p).astype(float)
+        graded = np.where(rng.random(n) < rate, 1 - y, y)
+        human = np.where(np.arange(n) < n_human, y, np.nan)
+        drawn = sample(graded, human, np.arange(n), n_resamples=300, seed=seed)
+        clean.append(not drawn.confusion["only_human"] + drawn.confusion["only_grader"])
+        losses = {"brier_score": ((1 - p) ** 2, p**2), "log_loss": (-np.log(p), -np.log1p(-p))}
+        truths = {
+            "brier_score": 0.95 * 0.05,
+            "log_loss": -0.95 * np.log(0.95) - 0.05 * np.log(0.05),
+        }
+        for name, of in losses.items():
+            low, high = np.quantile(mean_of(drawn, *of)[1:], [0.025, 0.975])
+            hits[name].append(bool(low <= truths[name] <= high))
+    assert 40 < sum(clean) < 80
+    for name, covered in hits.items():
+        assert np.mean(covered) >= 0.9, (name, np.mean(covered))
+        assert np.mean(np.array(covered)[clean]) >= 0.9, (name, "no error seen")
+
+
 def test_the_graders_own_interval_misses() -> None:
     hits = {"accuracy": 0, "ece": 0}
     for seed in range(20):

@@ -168,7 +168,7 @@ def calibrate(
         Those of the split's answers, where they are known already.
     """
     held = splits["calibration"]
-    kept, correct = graded_only(held)
+    kept, correct = graded_only(held, "calibration")
     scores = scores or fitted.score(held, model, say)
     if len(scores.reasons) == len(held):
         raise NothingGraded(

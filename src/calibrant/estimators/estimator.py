@@ -232,7 +232,9 @@ class Unfitted(FittedEstimator, ABC):
         return cls(estimator)
 
 
-def graded_only(items: Sequence[Graded]) -> tuple[list[Graded], NDArray[np.float64]]:
+def graded_only(
+    items: Sequence[Graded], split: str = "training"
+) -> tuple[list[Graded], NDArray[np.float64]]:
     """The graded items and whether each is correct (N,).
 
     Raises
@@ -244,13 +246,13 @@ def graded_only(items: Sequence[Graded]) -> tuple[list[Graded], NDArray[np.float
     if not kept:
         why = Counter(item.grade.reason for item in items).most_common(1)
         reason = f": {why[0][1]} x {why[0][0]}" if why else ""
-        raise NothingGraded(f"none of the {len(items)} training answers is graded{reason}")
+        raise NothingGraded(f"none of the {len(items)} {split} answers is graded{reason}")
     correct = np.array([item.correct for item in kept], dtype=np.float64)
     if correct.min() == correct.max():
         word = "correct" if correct[0] else "incorrect"
         kinds = " and ".join(sorted({item.question.format for item in kept}))
         raise TooFewClasses(
-            f"all {len(kept)} graded training answers ({kinds}) are {word}: nothing to learn"
+            f"all {len(kept)} graded {split} answers ({kinds}) are {word}: nothing to learn"
         )
     return kept, correct
 

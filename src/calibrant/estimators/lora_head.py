@@ -78,7 +78,7 @@ class LoraHead(Estimator):
         """Tune adapter and head; stop early by the validation log loss."""
         base = local(model)
         kept, correct = graded_only(train)
-        checked, checked_correct = graded_only(validation)
+        checked, checked_correct = graded_only(validation, "validation")
         config = adapters.lora_config(
             base, rank=self.rank, alpha=self.alpha, dropout=self.dropout, targets=self.targets
         )

@@ -90,7 +90,7 @@ class LoraPrompt(Estimator):
         """Tune the adapter; stop early by the validation log loss."""
         base = local(model)
         kept, correct = graded_only(train)
-        checked, checked_correct = graded_only(validation)
+        checked, checked_correct = graded_only(validation, "validation")
         config = adapters.lora_config(
             base, rank=self.rank, alpha=self.alpha, dropout=self.dropout, targets=self.targets
         )

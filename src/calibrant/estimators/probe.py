@@ -90,7 +90,7 @@ class Probe(Estimator):
     ) -> FittedEstimator:
         """Fit the head on the states."""
         kept, correct = graded_only(train)
-        checked, checked_correct = graded_only(validation)
+        checked, checked_correct = graded_only(validation, "validation")
         head = fit_head(
             self.head,
             self._vectors(kept, model, say),

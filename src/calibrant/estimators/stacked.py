@@ -102,7 +102,7 @@ class Stacked(Estimator):
     ) -> FittedEstimator:
         """Fit the members, then the weights."""
         graded_only(train)
-        kept, correct = graded_only(validation)
+        kept, correct = graded_only(validation, "validation")
         members = []
         for number, member in enumerate(self.estimators()):
             place = folder / f"{number}-{member.name}" if folder else None

@@ -74,7 +74,7 @@ class TextEmbedding(Estimator):
     ) -> FittedEstimator:
         """Fit the head on the embeddings."""
         kept, correct = graded_only(train)
-        checked, checked_correct = graded_only(validation)
+        checked, checked_correct = graded_only(validation, "validation")
         encoder = self._opened()
         here, there = (self._embedded(items, encoder) for items in (kept, checked))
         head = self.fit_head(here, correct, there, checked_correct, seed)

@@ -85,7 +85,7 @@ class TunedEncoder(Estimator):
     ) -> FittedEstimator:
         """Tune adapter and head; the weights of the lowest validation log loss are kept."""
         kept, correct = graded_only(train)
-        checked, checked_correct = graded_only(validation)
+        checked, checked_correct = graded_only(validation, "validation")
         encoder = encoder_called(self.encoder)
         config = adapters.lora_config(
             encoder,

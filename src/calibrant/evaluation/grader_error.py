@@ -12,12 +12,18 @@ Two corrections, from a random sample of the answers with a person's verdict bes
 
 Intervals are percentiles over replicates that draw both errors: answers by the bootstrap, and the
 grader's rates from their Jeffreys posteriors, so that no error in a small sample is not certainty.
+For means over answers (Brier score, log loss) each replicate adds to the errors that it drew one
+that was not seen, at an answer drawn from all, in either direction, with a weight from the
+exponential distribution: where people found no error among M this is the rule of three, for the
+middle 95 % of such weights reach to 3 / M. It takes unseen errors to fall on any answer alike.
 
 References
 ----------
 Angelopoulos, Bates, Fannjiang, Jordan & Zrnic, "Prediction-powered inference", Science 382 (2023);
 Angelopoulos, Duchi & Zrnic, "PPI++" (2023). Rogan & Gladen, "Estimating prevalence from the results
 of a screening test", Am. J. Epidemiology 107 (1978); Lang & Reiczigel, Prev. Vet. Med. 113 (2014).
+Hanley & Lippman-Hand, "If nothing goes wrong, is everything all right?", JAMA 249 (1983): the rule
+of three; Rubin, "The Bayesian bootstrap", Annals of Statistics 9 (1981): exponential weights.
 
 Shapes: N answers, M of them with a person's verdict, R replicates, B bins.
 """
@@ -59,6 +65,10 @@ class Sample:
     """(1 + R,) share of what is right that the grader calls correct."""
     specificity: Floats
     """(1 + R,) share of what is wrong that the grader calls incorrect."""
+    unseen: NDArray[np.intp]
+    """(R,) an answer at which the grader errs unseen."""
+    unseen_weight: Floats
+    """(R,) how often it does; negative where the error is the other way round."""
     confusion: dict[str, int] = field(repr=False)
     """Counts by (people, grader) in the sample."""
 
@@ -112,6 +122,8 @@ def sample(
         given_incorrect=rate(only_human, neither),
         sensitivity=rate(both, only_human),
         specificity=rate(neither, only_grader),
+        unseen=generator.integers(len(g), size=n_resamples),
+        unseen_weight=generator.laplace(size=n_resamples),
         confusion=counts,
     )
 
@@ -125,7 +137,7 @@ def accuracy(drawn: Sample) -> Floats:
 def mean_of(drawn: Sample, if_correct: Floats, if_incorrect: Floats) -> Floats:
     """The corrected mean (1 + R,) of a measure that is (N,) this where right and that where wrong.
 
-    Both of the measure's errors are drawn by the bootstrap.
+    Both of the measure's errors are drawn by the bootstrap, with one unseen error.
     """
     known = ~np.isnan(drawn.human)
     by_grader = np.where(drawn.graded == 1, if_correct, if_incorrect)
@@ -138,6 +150,8 @@ def mean_of(drawn: Sample, if_correct: Floats, if_incorrect: Floats) -> Floats:
         square = w @ by_grader[known] ** 2 / n - mean_g**2
         tuned = np.where(square > 0, cross / square, 1.0)
     found: Floats = mean_h + tuned * (_means(drawn, by_grader) - mean_g)
+    moved = if_correct + if_incorrect - 2 * by_grader  # what an error changes
+    found[1:] += drawn.unseen_weight * moved[drawn.unseen] / n[1:]
     return found
 
 

@@ -182,7 +182,7 @@ class _Report:
             if part[1] not in (subset, "all", "unanswerable"):
                 here = wording.worth(self.row(part, self.lead))
                 told.append(f"The same confidence on {wording.subset_name(part[1])}: {here}.")
-        return told
+        return told + wording.left_out_told(self.metrics.get("left_out", {}))
 
     def plot(self, figure: Figure, name: str, about: str, caption: str = "") -> Plot:
         """A figure written to its files, for the page."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
 from calibrant.reporting import wording
@@ -59,7 +60,8 @@ def results_table(
         rule = "─" * max(map(len, aligned))
         texts.append("\n".join([_heading(rows, names[part]), rule, *map(str.rstrip, aligned)]))
     legend = "95 % intervals in brackets; * best of its column; – undefined (report.html says why)"
-    return "\n\n".join([*texts, legend])
+    left = [fill(line, WIDTH) for line in wording.left_out_told(metrics.get("left_out", {}))]
+    return "\n\n".join([*texts, *left, legend])
 
 
 def markdown_table(

@@ -178,6 +178,11 @@ def format_name(kind: str) -> str:
     return FORMATS.get(kind, kind)
 
 
+def left_out_told(reasons: Mapping[str, str]) -> list[str]:
+    """A sentence for each format, or fit on one, that was left out: "Left out, open-ended: ..."."""
+    return [f"Left out, {format_name(what)}: {why}." for what, why in reasons.items()]
+
+
 def name(key: Key) -> str:
     """A column in a figure or sentence: "sequence_likelihood (mean, platt)"."""
     return f"{key[0]} ({form(key)})"
