@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
 import zipfile
 from dataclasses import replace
@@ -202,13 +203,49 @@ def test_a_column_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) 
 
 
 def test_several_models_in_a_file(tmp_path: Path) -> None:
-    path = lines(tmp_path, [OPEN | {"model": "a"}, OPEN | {"model": "b", "answer": "Bob"}])
-    with pytest.raises(Mismatch, match="a and of b"):
+    path = lines(
+        tmp_path,
+        [OPEN | {"model": "a"}, OPEN | {"model": "b", "answer": "Bob"}, OPEN | {"model": "c"}],
+    )
+    with pytest.raises(Mismatch, match="a, b, c: name"):
         list(given_answers(path, Reading()))
     (item,) = given_answers(path, Reading(), "b")
     assert item.answer.text == "Bob"
     with pytest.raises(InvalidData, match="no rows"):
-        list(given_answers(path, Reading(), "c"))
+        list(given_answers(path, Reading(), "d"))
+
+
+def test_the_command_to_go_on_with_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = [
+        OPEN | {"question": f"Who is {i}?", "answer": "Ann Lee" if i % 2 else "Bob", "model": name}
+        for i in range(80)
+        for name in ("the first", "other")
+    ]
+    path = lines(tmp_path, found, "two models.jsonl")
+    words = ["calibrant", "run", "--answers", str(path), "--out", str(tmp_path / "run")]
+    words += ["--estimators", "base_rate", "--n-resamples", "0"]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit):
+        main()
+    told = capsys.readouterr().err
+    assert "holds answers of other, the first" in told
+    command = shlex.split(told.split("for instance with: ")[1])
+    assert command == [*words, "--answered-by", "other"]
+    monkeypatch.setattr(sys, "argv", command)
+    main()
+    assert Run(tmp_path / "run").manifest["identity"]["model"]["name"] == "other"
+
+
+def test_a_verdict_that_is_nan_is_ungraded_with_that_reason(tmp_path: Path) -> None:
+    made = [
+        OPEN | {"question": f"Who is {i}?", "correct": "nan" if i < 7 else i % 2} for i in range(80)
+    ]
+    run_given(tmp_path / "run", lines(tmp_path, made), estimators=["base_rate"], settings=QUICK)
+    verdicts = Run(tmp_path / "run").manifest["verdicts"]
+    assert verdicts["ungraded: the file's verdict is nan"] == 7
+    assert sum(verdicts.values()) == 80
 
 
 def test_a_model_that_cannot_be_called_is_refused_before_any_work(tmp_path: Path) -> None:
@@ -256,7 +293,7 @@ def test_has_letter_needs_a_choice() -> None:
     [
         ("llm_answers/gsm8k_gpt3_graded.jsonl", "175b_verification", 1319, 1),
         ("evouna/NQ.json", "gpt4", 3610, 1),
-        ("evouna/TQ.json", "fid", 2000, 16),
+        ("evouna/TQ.json", "fid", 2000, 1),
     ],
 )
 def test_graded_files_as_they_are(

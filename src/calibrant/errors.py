@@ -8,6 +8,7 @@ CalibrantError
 │   └── NothingGraded         no graded answer among the data
 ├── DamagedFile           a file that is truncated, altered or not what its name says
 ├── Mismatch              two things that do not belong together (a run and another model, ...)
+│   └── SeveralModels         answers of several models where those of one are meant
 ├── MissingCapability     an estimator needs what the model cannot give
 ├── NoSandbox             programs of unknown content cannot be run safely here
 ├── MissingExtra          an optional dependency is not installed
@@ -60,6 +61,17 @@ class DamagedFile(CalibrantError):
 
 class Mismatch(CalibrantError):
     """Two things that do not belong together."""
+
+
+class SeveralModels(Mismatch):
+    """Answers of several models where those of one are meant; `models` are their names."""
+
+    def __init__(self, path: object, models: Iterable[str]) -> None:
+        self.models = tuple(models)
+        super().__init__(
+            f"{path} holds answers of {', '.join(self.models)}: name the one (--answered-by) that"
+            " is meant"
+        )
 
 
 class MissingCapability(CalibrantError):

@@ -235,16 +235,17 @@ def _fit_one(
     start = time.monotonic()
     place = folder / "checkpoints" / name
     learn = splits["train"], splits["validation"]
+    scored = [*splits["calibration"], *splits["test"]]
+    none = registry.get("calibration", "none")()
     try:
         fitted = estimator.fit(*learn, model, seed, folder=place, say=say)
+        scores = fitted.score(scored, model, say)
+        held = scores.first(len(splits["calibration"]))
+        made = calibrate(fitted, use, splits, model, seed, scores=held)
+        raw = calibrate(fitted, none, splits, model, seed, scores=held)
     except (NothingGraded, TooFewClasses) as error:
         return name, error, []
-    scored = [*splits["calibration"], *splits["test"]]
-    scores = fitted.score(scored, model, say)
-    held = scores.first(len(splits["calibration"]))
-    calibrate(fitted, use, splits, model, seed, scores=held).save(folder / "artefacts" / name)
-    none = registry.get("calibration", "none")()
-    raw = calibrate(fitted, none, splits, model, seed, scores=held)
+    made.save(folder / "artefacts" / name)
     say(f"{name}: {time.monotonic() - start:.1f} s")
     told = {
         "estimator": estimator.name,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from calibrant.answers.extract import extract
-from calibrant.errors import InvalidData, Mismatch
+from calibrant.errors import InvalidData, SeveralModels
 from calibrant.evaluation.external import FALSE, TRUE
 from calibrant.questions import fields
 from calibrant.questions.fields import (
@@ -63,6 +63,8 @@ LAYOUTS: tuple[Mapping[str, str], ...] = (
 )
 """Field -> column of published files with several models in each row, {} for a model's name: GSM8K
 as openai/grade-school-math has it (example_model_solutions, joined by question), and EVOUNA."""
+NO_VERDICT = "nan"
+"""In a column of verdicts: nobody could tell. EVOUNA has it at questions that are flawed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +88,7 @@ def given_answers(path: str | Path, reading: Reading, model: str = "") -> Iterat
     ------
     InvalidData, DamagedFile
         When a row cannot be used, unless such rows are skipped.
-    Mismatch
+    SeveralModels
         When the file holds answers of several models and none is chosen.
     """
     path = Path(path)
@@ -99,10 +101,11 @@ def given_answers(path: str | Path, reading: Reading, model: str = "") -> Iterat
         author = text_of(row, reading, "model")
         authors.update({author} - {""})
         if len(authors) > 1 and not model:
-            raise Mismatch(
-                f"{path} holds answers of {' and of '.join(sorted(authors))}: name the one"
-                f" (--answered-by) that is meant, or {EVERYONE!r} for their common history"
+            found = (
+                reading.cell(other, "model")
+                for _, other in iterate_table(path, Malformed(skip=True))
             )
+            raise SeveralModels(path, sorted({str(name) for name in found if name is not None}))
         if author and model not in ("", EVERYONE, author):
             return None
         called = author or (model if model != EVERYONE else "") or name
@@ -137,7 +140,7 @@ def published(path: Path, reading: Reading, model: str) -> Reading:
 
     Raises
     ------
-    Mismatch
+    SeveralModels
         When its rows hold answers of several models and none of them is chosen.
     """
     columns = MMLU_PRO if suffix_of(path) == ".zip" else _wide(path, reading, model)
@@ -167,10 +170,7 @@ def _wide(path: Path, reading: Reading, model: str) -> Mapping[str, str]:
         models = [name for name in named if layout["correct"].format(name) in there]
         if layout["target"] in row and models:
             if model not in models:
-                raise Mismatch(
-                    f"{path} holds answers of {', '.join(models)}: name the one (--answered-by)"
-                    " that is meant"
-                )
+                raise SeveralModels(path, models)
             return {field: column.format(model) for field, column in layout.items()}
     return {}
 
@@ -194,7 +194,8 @@ def _given(row: Row, reading: Reading, author: str, name: str, bars: bool) -> Gi
     )
     grade = None
     if verdict is not None:
-        reason = "as the file says"
+        known = verdict is not Verdict.UNGRADED
+        reason = "as the file says" if known else f"the file's verdict is {NO_VERDICT}"
         grade = Grade(answer_id=answer.id, verdict=verdict, grader="given/1", reason=reason)
     return GivenAnswer(question=question, answer=answer, grade=grade)
 
@@ -224,6 +225,8 @@ def _verdict(row: Row, reading: Reading) -> Verdict | None:
     text = "" if value is None else str(value).strip().lower()
     if text in TRUE or text in FALSE:
         return Verdict.CORRECT if text in TRUE else Verdict.INCORRECT
+    if text == NO_VERDICT:
+        return Verdict.UNGRADED
     if text:
         raise InvalidData(f"{called(reading, 'correct')} is no verdict: write 1, 0 or nothing")
     return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +11,7 @@ import typer
 
 from calibrant.cli import options, say, tell
 from calibrant.cli.options import names, progress
-from calibrant.errors import InvalidData
+from calibrant.errors import InvalidData, Mismatch, SeveralModels
 
 NTrain = Annotated[
     int | None,
@@ -79,10 +81,14 @@ def command(
     if answers:
         if shots:
             raise InvalidData("shots are for asking a model: with --answers nothing is asked")
-        metrics = _given(
-            out, answers, answered_by, names(estimators), use, column, malformed,
-            n_train, n_test, model, load, common,
-        )  # fmt: skip
+        try:
+            metrics = _given(
+                out, answers, answered_by, names(estimators), use, column, malformed,
+                n_train, n_test, model, load, common,
+            )  # fmt: skip
+        except SeveralModels as error:
+            words = ["calibrant", *sys.argv[1:], "--answered-by", error.models[0]]
+            raise Mismatch(f"{error}, for instance with: {shlex.join(words)}") from error
     else:
         from calibrant.models.local import LocalModel
         from calibrant.pipeline import ESTIMATORS, run
