@@ -495,7 +495,7 @@ def test_the_history_of_several_models(
         for model, good in (("one", True), ("two", False))
     ]
     path = lines(tmp_path, both)
-    with pytest.raises(Mismatch, match=r"of one and of two.*'all' for their common history"):
+    with pytest.raises(Mismatch, match=r"of one, two.*'all' for their common history"):
         run_given(tmp_path / "run", path)
     assert len(list(given_answers(path, Reading(), "one"))) == 300
     run_given(tmp_path / "run", path, answered_by="all", settings=QUICK, seed=1)

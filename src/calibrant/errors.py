@@ -66,11 +66,11 @@ class Mismatch(CalibrantError):
 class SeveralModels(Mismatch):
     """Answers of several models where those of one are meant; `models` are their names."""
 
-    def __init__(self, path: object, models: Iterable[str]) -> None:
+    def __init__(self, path: object, models: Iterable[str], instead: str = "") -> None:
         self.models = tuple(models)
         super().__init__(
             f"{path} holds answers of {', '.join(self.models)}: name the one (--answered-by) that"
-            " is meant"
+            f" is meant{instead}"
         )
 
 

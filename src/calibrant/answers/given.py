@@ -105,7 +105,8 @@ def given_answers(path: str | Path, reading: Reading, model: str = "") -> Iterat
                 reading.cell(other, "model")
                 for _, other in iterate_table(path, Malformed(skip=True))
             )
-            raise SeveralModels(path, sorted({str(name) for name in found if name is not None}))
+            names = sorted({str(name) for name in found if name is not None})
+            raise SeveralModels(path, names, f", or {EVERYONE!r} for their common history")
         if author and model not in ("", EVERYONE, author):
             return None
         called = author or (model if model != EVERYONE else "") or name
