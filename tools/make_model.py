@@ -88,7 +88,7 @@ RECIPES = {
         base="almanac-small",
         sharpened=12_000,
     ),
-    "almanac-mini": replace(SMALL, width=96, layers=4, heads=4, inner=256, million_tokens=32),
+    "almanac-mini": replace(SMALL, width=96, layers=4, heads=4, inner=256, million_tokens=16),
     "almanac-deep": replace(
         SMALL,
         width=112,
