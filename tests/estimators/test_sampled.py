@@ -13,6 +13,7 @@ from calibrant import pipeline
 from calibrant.answers.generate import answer
 from calibrant.answers.prompts import QUERY, Prompts
 from calibrant.artefacts import load_artefact, score_rows
+from calibrant.confidences import by_split
 from calibrant.errors import InvalidData, MissingCapability, TooFewClasses
 from calibrant.estimators.calibrated import calibrate
 from calibrant.estimators.needs import require
@@ -230,5 +231,5 @@ def test_a_run_draws_once_for_all(
     pipeline.fit_stage(run, llama, forms)
     assert llama.cache is None
     (shard,) = (tmp_path / "run" / "cache").rglob("*.parquet")
-    splits = pipeline._splits(run.graded(), 0)
+    splits = by_split(run.graded(), 0)
     assert len(read_parquet(shard)) == 3 * (len(splits["calibration"]) + len(splits["test"]))
