@@ -148,7 +148,7 @@ def _page(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
         lines += [f"![{title.replace('_', ' ')}](images/{one['name']}-{title}.svg)", ""]
     lines += [f"{note}\n" for note in one["notes"]]
     for title, rows in one["tables"].items():
-        lines += [f"## {title.replace('_', ' ').capitalize()}", ""]
+        lines += [f"## {title[0].upper()}{title[1:].replace('_', ' ')}", ""]
         if len(rows) > MOST_ROWS:
             lines += [f"The first {MOST_ROWS} of {len(rows)} rows.", ""]
         lines += [markdown(rows[:MOST_ROWS])]
