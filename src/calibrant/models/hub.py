@@ -1,4 +1,4 @@
-"""Whether a hub of models answers: its own client retries for a minute to find out."""
+"""Whether a hub answers: its own client retries for a minute to find out."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ TIMEOUT_S = 5
 
 
 def why_silent(path: str, *, hidden: bool = False) -> str:
-    """Why the hub does not show `path` ("models/OWNER/NAME") at once; "" when it does.
+    """Why the hub does not show `path` at once; "" when it does.
 
     Parameters
     ----------
+    path
+        "models/OWNER/NAME" or "datasets/OWNER/NAME".
     hidden
         What asks for a log-in is there, too.
     """

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import importlib
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from calibrant.errors import DataUnavailable, MissingExtra
+from calibrant.models.hub import why_silent
 from calibrant.tables import Row
 
 CONVERTED = "refs/convert/parquet"
 """The branch with the hub's own conversion to Parquet, for repositories that hold a script. It
 declares no configurations: one is read that is the only one."""
-TIMEOUT_S = 5.0
 
 
 def hub_rows(
@@ -48,7 +46,7 @@ def hub_rows(
     if files:
         places = {split: f"hf://datasets/{name}@{revision}/{files}"}
         what = {"path": "json", "data_files": places}
-    silent = _why_silent(name)
+    silent = why_silent(f"datasets/{name}", hidden=True)
     try:
         with _offline(bool(silent)):
             builder = datasets.load_dataset_builder(**what)
@@ -68,26 +66,6 @@ def _unavailable(source: str, name: str, why: str) -> DataUnavailable:
         f"{source} cannot be loaded from the hub ({name}): {why};"
         f" download it elsewhere and name its file or folder: {source}:PATH"
     )
-
-
-def _why_silent(name: str) -> str:
-    """Why the hub does not answer, in place of a minute of retries; "" when it does."""
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE:
-        return "HF_HUB_OFFLINE is set and it is not in the local cache"
-    request = urllib.request.Request(
-        f"{constants.ENDPOINT}/api/datasets/{name}",
-        headers={"user-agent": "calibrant"},
-        method="HEAD",
-    )
-    try:
-        urllib.request.urlopen(request, timeout=TIMEOUT_S).close()
-    except urllib.error.HTTPError as error:
-        return "" if error.code in (401, 403) else f"the hub answers {error}"
-    except OSError as error:
-        return f"{constants.ENDPOINT} cannot be reached ({getattr(error, 'reason', error)})"
-    return ""
 
 
 @contextmanager
