@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -133,6 +134,7 @@ def test_samples_short_of_their_number_are_told() -> None:
 
 
 def test_given_samples_need_no_model(tmp_path: Path) -> None:
+    given: Any = {"source": "given"}
     require([Sampling(source="given")], GIVEN)
     with pytest.raises(MissingCapability, match="generate"):
         require([Sampling()], GIVEN)
@@ -140,6 +142,9 @@ def test_given_samples_need_no_model(tmp_path: Path) -> None:
         require([PTrue(source="given")], GIVEN)
     with pytest.raises(MissingCapability, match="hidden_states"):
         require([Sampling(source="given", equivalence="judge")], GIVEN)
+    for form in (Sampling(form="likelihood", **given), SemanticEntropy(form="weighted", **given)):
+        with pytest.raises(MissingCapability, match=f"{form.form} needs sample_log_probs of the"):
+            require([form], GIVEN, [item_of("Paris", "Paris")])
     estimator = Sampling(n_samples=2, source="given")
     items = [
         Graded(

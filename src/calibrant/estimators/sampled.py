@@ -27,6 +27,8 @@ from calibrant.models.model import Capability, Model
 from calibrant.models.remote import Chat
 from calibrant.records import Answer, Answered
 
+WEIGHING = ("likelihood", "weighted")
+"""Forms that weigh samples by their likelihood."""
 MISSING = "the samples have no token log-probabilities"
 Floats = NDArray[np.float64]
 
@@ -59,8 +61,11 @@ class Sampled(Estimator, ABC):
 
     @property
     def reads(self) -> tuple[str, ...]:  # type: ignore[override]  # it depends on a setting
-        """Samples, where they are given."""
-        return ("samples",) if self.source == "given" else ()
+        """Samples, where they are given; forms that weigh them, what given ones never have."""
+        if self.source != "given":
+            return ()
+        weighs = getattr(self, "form", "") in WEIGHING
+        return ("samples", "sample_log_probs") if weighs else ("samples",)
 
     @property
     def variant(self) -> str:
