@@ -62,7 +62,7 @@ def command(
     found = []
     for one in chosen_names:
         found.append(done(one, bench, made))
-        page_writer.write(page_writer.read(out), out, pages or out / "pages")
+        page_writer.write(found[-1:], out, pages or out / "pages")
     lines = [
         "\n  ".join(
             [f"{one['name']:22}  {one['verdict']}  ({one['seconds']:.0f} s)", *one["not_run"]]

@@ -19,7 +19,7 @@ from calibrant.experiments.experiment import (
     verdict,
 )
 from calibrant.experiments.results import markdown, names
-from calibrant.runs import write_whole
+from calibrant.runs import write_json, write_whole
 from calibrant.study.permutation import holm
 
 SENTENCES = {
@@ -40,17 +40,35 @@ MOST_ROWS = 60
 
 
 def write(found: Sequence[Mapping[str, Any]], results: Path, pages: Path) -> None:
-    """One page each, and the summary; figures are copied beside them."""
-    adjusted = over_all(found)
+    """Keep what was found beside the pages, and write these and the summary anew.
+
+    What other experiments found stands there from before: pages may be made one at a time.
+    """
     for one in found:
         for title in one["figures"]:
             for suffix in ("svg", "png"):
                 (pages / "images").mkdir(parents=True, exist_ok=True)
                 target = pages / "images" / f"{one['name']}-{title}.{suffix}"
                 shutil.copyfile(results / one["name"] / f"{title}.{suffix}", target)
+        tables = {title: rows[:MOST_ROWS] for title, rows in one["tables"].items()}
+        n_rows = {title: len(rows) for title, rows in one["tables"].items()}
+        write_json(_place(pages, one["name"]), {**one, "tables": tables, "n_rows": n_rows})
+    every = read(pages)
+    adjusted = over_all(every)
+    for one in every:
         text = _page(one, adjusted[one["name"]])
         write_whole(pages / f"{one['name']}.md", text.encode())
-    write_whole(pages / "README.md", _summary(found, adjusted).encode())
+    write_whole(pages / "README.md", _summary(every, adjusted).encode())
+
+
+def read(pages: Path) -> list[dict[str, Any]]:
+    """What is kept beside the pages, in the order of the experiments."""
+    paths = [_place(pages, name) for name in names()]
+    return [json.loads(path.read_text("utf-8")) for path in paths if path.exists()]
+
+
+def _place(pages: Path, name: str) -> Path:
+    return pages / "findings" / f"{name}.json"
 
 
 def over_all(found: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -149,9 +167,9 @@ def _page(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
     lines += [f"{note}\n" for note in one["notes"]]
     for title, rows in one["tables"].items():
         lines += [f"## {title[0].upper()}{title[1:].replace('_', ' ')}", ""]
-        if len(rows) > MOST_ROWS:
-            lines += [f"The first {MOST_ROWS} of {len(rows)} rows.", ""]
-        lines += [markdown(rows[:MOST_ROWS])]
+        if one["n_rows"][title] > len(rows):
+            lines += [f"The first {len(rows)} of {one['n_rows'][title]} rows.", ""]
+        lines += [markdown(rows)]
     if one["paper"]:
         lines += [
             "## The paper's numbers",
@@ -199,6 +217,7 @@ def _summary(found: Sequence[Mapping[str, Any]], adjusted: Mapping[str, Mapping[
                 "verdict": mine["verdict"],
                 "claims shown": f"{shown} of {len(one['claims'])}" if one["claims"] else "–",
                 "seconds": f"{one['seconds']:,.0f}",
+                "commit": one["made_on"]["commit"],
             }
         )
     there = {one["name"] for one in found}
@@ -215,12 +234,4 @@ def _summary(found: Sequence[Mapping[str, Any]], adjusted: Mapping[str, Mapping[
     ]
     if missing:
         lines += [f"Not run: {', '.join(missing)}.", ""]
-    if found:
-        lines += [f"    {found[0]['command']}", "", f"Commit {found[0]['made_on']['commit']}.", ""]
-    return "\n".join(lines)
-
-
-def read(results: Path) -> list[dict[str, Any]]:
-    """All findings in a folder, in the order of their experiments."""
-    paths = [results / name / "findings.json" for name in names()]
-    return [json.loads(path.read_text("utf-8")) for path in paths if path.exists()]
+    return "\n".join([*lines, "How each was made stands on its page.", ""])
