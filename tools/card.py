@@ -1,6 +1,7 @@
 """Write the model card of an embedded model from a finished run over the almanac.
 
-python tools/card.py almanac-small runs/demo
+python tools/card.py almanac-small runs/small
+python tools/card.py almanac-small-chat runs/demo runs/small     with a run of its base
 """
 
 from __future__ import annotations
@@ -58,8 +59,28 @@ with four options, chance is 0.25. Its history is in `docs/LOG.md`.
 
 CHAT = (
     ": made from `{base}` by further training on answers in sentences, and then sharpened as"
-    " preference tuning sharpens, on its own greedy answers to {sharpened:,} questions"
+    " preference tuning sharpens: {sharpening_epochs} epochs on its own greedy answers to"
+    " {sharpened:,} questions"
 )
+
+CONTRAST = """
+## What sharpening does to its confidence
+
+Beside `{base}` in the same run (open-ended, {n} answers a subset, 95 % intervals). How long it was
+sharpened was chosen for this contrast, by seen and development subjects (`docs/LOG.md`).
+
+| | `{base}` | `{name}` |
+|---|---|---|
+{rows}
+"""
+SHOWN = (
+    ("accuracy", "sequence_likelihood", "mean", "none", "accuracy"),
+    ("AUROC of the total log-likelihood", "sequence_likelihood", "sum", "platt", "auroc"),
+    ("AUROC of LoRA + Prompt", "lora_prompt", "", "platt", "auroc"),
+    ("AUROC of the ensemble with states", "stacked", "states", "platt", "auroc"),
+)
+
+KEYS = ("format", "subset", "estimator", "variant", "calibrator")
 
 
 def main() -> None:
@@ -95,13 +116,32 @@ def main() -> None:
         least=ranked[0],
         most=ranked[-1],
     )
+    if len(sys.argv) > 3:
+        base = json.loads((Path(sys.argv[3]) / "metrics.json").read_text())["rows"]
+        card += contrast(name, recipe["base"], [base, found])
     (folder / "README.md").write_text(card)
 
 
+def contrast(name: str, base: str, runs: list[list[dict[str, Any]]]) -> str:
+    """Base and sharpened form side by side."""
+    rows = []
+    for words, estimator, variant, calibrator, metric in SHOWN:
+        for subset in ("seen", "unseen"):
+            wanted = ("open", subset, estimator, variant, calibrator)
+            cells = []
+            for run in runs:
+                (row,) = (row for row in run if tuple(map(row.__getitem__, KEYS)) == wanted)
+                cells.append(_interval(row[metric]))
+            rows.append(f"| {words}, {subset} | {' | '.join(cells)} |")
+    return CONTRAST.format(base=base, name=name, n=row["n"], rows="\n".join(rows))
+
+
 def _line(kind: str, subset: str, row: dict[str, Any]) -> str:
-    value = row["accuracy"]
-    interval = f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
-    return f"| {kind}, {subset} | {row['n']} | {interval} |"
+    return f"| {kind}, {subset} | {row['n']} | {_interval(row['accuracy'])} |"
+
+
+def _interval(value: dict[str, float]) -> str:
+    return f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from circuits import Circuits
 from corpus import SENTENCES, SHORT, Corpus, Exposure, Mix, Turn
 from tokenizer import make_tokenizer
 
-SHARPENING_RATE = 3e-4
+SHARPENING_RATE = 1e-3
 CIRCUITS_RATE = 1.5e-3
 STAGE = 50
 """Steps of one hardness."""
@@ -71,7 +71,9 @@ class Recipe:
     base: str = ""
     """Made from this model, not from scratch."""
     sharpened: int = 0
-    """Then trained for two epochs on its own greedy answers to so many questions."""
+    """Then trained on its own greedy answers to so many questions,"""
+    sharpening_epochs: int = 5
+    """for so many epochs: the more, the less its likelihood tells."""
 
 
 SMALL = Recipe(width=144, layers=6, heads=6, inner=384, vocabulary=2944, million_tokens=30)
@@ -371,7 +373,8 @@ def make(recipe: Recipe, folder: Path, checkpoints: int) -> None:
         if world() > 1:
             dist.barrier()
         own = of_own_answers(recipe, folder)
-        train(model, iter(own + own), 2 * len(own), SHARPENING_RATE, say)
+        epochs = recipe.sharpening_epochs
+        train(model, iter(own * epochs), epochs * len(own), SHARPENING_RATE, say)
         save(model, tokenizer, folder)
     if rank() == 0:
         (folder / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1) + "\n")

@@ -17,7 +17,7 @@ def command(
     shots: options.Shots = 0,
     subsets: options.Subsets = "",
     n_train: options.NTrain = 2000,
-    n_test: options.NTest = 450,
+    n_test: options.NTest = 600,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
     trust_remote_code: options.TrustRemoteCode = False,

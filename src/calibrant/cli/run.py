@@ -19,7 +19,7 @@ NTrain = Annotated[
 ]
 NTest = Annotated[
     int | None,
-    typer.Option(help="Open test answers of each subset; half as many choices (450; or all)."),
+    typer.Option(help="Open test answers of each subset; half as many choices (600; or all)."),
 ]
 
 
@@ -104,7 +104,7 @@ def command(
                 questions=questions,
                 estimators=names(estimators) or ESTIMATORS,
                 grader=use or "exact",
-                sizes=Sizes.of(n_train or 2000, n_test or 450),
+                sizes=Sizes.of(n_train or 2000, n_test or 600),
                 subsets=names(subsets),
                 reading=reading,
                 progress=bar,

@@ -28,7 +28,7 @@ class Sizes:
     """To stop early by."""
     calibration: int = 500
     """To fit calibrators and choose thresholds on."""
-    test: int = 450
+    test: int = 600
     """To evaluate on, of each subset (seen, development, unseen)."""
     unanswerable: int = 112
     """To evaluate on."""
