@@ -20,7 +20,7 @@ from calibrant.estimators.forms import forms_of
 from calibrant.estimators.needs import lacks, require
 from calibrant.evaluation.evaluate import Settings
 from calibrant.grades.grader import Grader, Note, grade
-from calibrant.grades.letter import NO_LETTER
+from calibrant.grades.letter import NO_LETTER, Letter
 from calibrant.models.model import Given, Model
 from calibrant.pipeline import evaluate_stage, fit_stage
 from calibrant.questions.mixture import N_ALL, Sizes, choose, composition
@@ -163,7 +163,7 @@ def _grades(found: Sequence[GivenAnswer], grader: str | Grader, note: Note) -> l
             answer_id="", verdict=Verdict.UNGRADED, grader="given/1", reason="the file tells none"
         )
         return [item.grade or replace(untold, answer_id=item.answer.id) for item in found]
-    lost = Grade(answer_id="", verdict=Verdict.UNGRADED, grader="letter/1", reason=NO_LETTER)
+    lost = Grade(answer_id="", verdict=Verdict.UNGRADED, grader=Letter().label, reason=NO_LETTER)
     return [
         replace(lost, answer_id=item.answer.id) if _names_none(item) else one
         for item, one in zip(found, grade(found, grader or "exact", note))

@@ -71,6 +71,20 @@ def test_every_grader_is_tested() -> None:
         ("", "Paris", False, False),
         ("The Netherlands", "Netherlands", True, True),
         ("9:15 p.m.", "9:15 pm", True, True),
+        ("\u221232", "-32", True, True),
+        ("\u221232", "32", False, False),
+        ("\u221a2", "2", False, False),
+        ("<5", "5", False, False),
+        ("x < y", "x > y", False, False),
+        ("x<y", "x < y", True, True),
+        ("x \u2260 y", "x = y", False, False),
+        ("A\u2229B", "A \u222a B", False, False),
+        ("\u00acp", "p", False, False),
+        ("C#", "C", False, False),
+        ("", "#", False, False),
+        ("", "!", False, False),
+        ("?", "!", False, False),
+        ("!", "!", True, False),
     ],
 )
 def test_open_answers(text: str, target: str, exact: bool, substring: bool) -> None:
@@ -90,6 +104,15 @@ def test_choices_go_by_the_letter_whatever_the_grader() -> None:
     silent = item("I do not know", "Rome", choices=("Paris", "Rome"))
     verdicts = [g.verdict for g in grade([right, wrong, silent], "exact")]
     assert verdicts == [Verdict.CORRECT, Verdict.INCORRECT, Verdict.UNGRADED]
+
+
+def test_options_that_differ_in_a_sign_only() -> None:
+    shown = ("A \u222a B", "A \u2229 B", "a \u222a b")
+    for letter, expected in (("A", True), ("B", False), ("C", False)):
+        given = grade([item(letter, "A \u222a B", choices=shown)])[0]
+        assert (given.verdict is Verdict.CORRECT) is expected, letter
+    loose = item("B", "The Hague", choices=("Delft", "the hague"))  # where no option is a target
+    assert grade([loose])[0].verdict is Verdict.CORRECT
 
 
 def test_a_letter_that_was_not_extracted_is_looked_for() -> None:
@@ -185,7 +208,7 @@ def test_chain_asks_the_next_only_for_what_is_left() -> None:
     grades = grade(items, "exact+substring")
     assert [g.verdict.value for g in grades] == ["correct", "correct", "incorrect"]
     assert [g.reason for g in grades] == ["exact", "substring", "substring"]
-    assert grades[0].grader == "exact/1+substring/1"
+    assert grades[0].grader == "exact/2+substring/2"
     assert grade([item("5", "Paris")], "exact+number")[0].verdict is Verdict.UNGRADED
 
 

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
 from calibrant.study.design import Arm, Design
 from calibrant.study.folder import Study, new_study
 from calibrant.study.items import Item
+from calibrant.study.server import running
 
 HOSTILE = "<script>alert(1)</script> & \"quoted\" 'so'"
 ARMS = ("no_model", "prediction", "random", "tuned")
@@ -77,6 +79,24 @@ def study(tmp_path: Path) -> Iterator[Callable[..., Study]]:
     for each in opened:
         if "store" in vars(each):
             each.store.shut()
+
+
+@pytest.fixture
+def served(study: Callable[..., Study]) -> Iterator[Callable[..., tuple[Study, httpx.Client]]]:
+    """Serve a study with these settings."""
+    stack: list[Any] = []
+
+    def serve(**settings: Any) -> tuple[Study, httpx.Client]:
+        made = study(**settings)
+        server = running(made)
+        client = httpx.Client(base_url=server.__enter__(), timeout=20)
+        stack.append((server, client))
+        return made, client
+
+    yield serve
+    for server, client in stack:
+        client.close()
+        server.__exit__(None, None, None)
 
 
 def absent(reason: str) -> None:

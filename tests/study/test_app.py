@@ -4,41 +4,21 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from calibrant.study.answers import MAX_COMMENT, SCALES
 from calibrant.study.data import tables
 from calibrant.study.design import Arm
-from calibrant.study.folder import Study, token_hash
+from calibrant.study.folder import token_hash
 from calibrant.study.messages import Messages
-from calibrant.study.server import running
 from calibrant.study.simulate import Page
 
 from .conftest import ARMS, HOSTILE, PASSWORD
 from .walk import Walker
-
-
-@pytest.fixture
-def served(study: Callable[..., Study]) -> Iterator[Callable[..., tuple[Study, httpx.Client]]]:
-    """Serve a study with these settings."""
-    stack: list[Any] = []
-
-    def serve(**settings: Any) -> tuple[Study, httpx.Client]:
-        made = study(**settings)
-        server = running(made)
-        client = httpx.Client(base_url=server.__enter__(), timeout=20)
-        stack.append((server, client))
-        return made, client
-
-    yield serve
-    for server, client in stack:
-        client.close()
-        server.__exit__(None, None, None)
 
 
 def test_the_whole_way(served: Callable[..., Any], database: str) -> None:

@@ -276,7 +276,7 @@ def test_results_stay_closed_until_the_study_is(opened: Store) -> None:
     with pytest.raises(InvalidData, match="--unblind"):
         opened.require_closed()
     opened.require_closed("safety board asked")
-    assert opened.logged()[-1][1:] == ("unblinded", "safety board asked")
+    assert opened.logged()[-1][1:] == ("unblinded by command", "safety board asked")
     opened.close("test")
     opened.require_closed()
     assert opened.start(someone("late")) == ("closed", False)

@@ -54,10 +54,10 @@ Together = Annotated[
 Subsets = Annotated[str, typer.Option(help="Test subsets, parted by commas; all when empty.")]
 NTrain = Annotated[int, typer.Option(help="Open training answers; half as many choices.")]
 NTest = Annotated[int, typer.Option(help="Open test answers of each subset; half as many choices.")]
-NResamples = Annotated[int, typer.Option(help="Bootstrap replicates; 0 for no intervals.")]
+NResamples = Annotated[int, typer.Option(min=0, help="Bootstrap replicates; 0 for no intervals.")]
 NBins = Annotated[int, typer.Option(help="Bins of the calibration errors.")]
 Clip = Annotated[float | None, typer.Option(help="Clip confidences for the log loss, e.g. 1e-12.")]
-Seed = Annotated[int, typer.Option(help="Of everything that is drawn.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")]
 
 
 def reading(

@@ -126,7 +126,7 @@ def new(
 def serve(
     folder: Folder,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
     database: Database = "",
 ) -> None:
     """Serve the study; put a proxy with HTTPS before it.
@@ -178,7 +178,7 @@ def link(
         raise UnknownName("participant", participant, people)
     token = secrets.token_hex(20)
     study.store.new_token(found[0], token_hash(token))
-    study.store.log("new link", found[0])
+    study.store.log("new link", "")  # whose it is would outlast a withdrawal
     tell({"path": f"/s/{token}"}, as_json, f"/s/{token}")
 
 
@@ -215,7 +215,7 @@ def analyse(
     out: Annotated[Path, typer.Option(help="Where to; FOLDER/report when empty.")] = Path(),
     database: Database = "",
     unblind: Unblind = "",
-    n_permutations: Annotated[int, typer.Option(help="Of every primary test.")] = 9999,
+    n_permutations: Annotated[int, typer.Option(min=1, help="Of every primary test.")] = 9999,
     n_resamples: options.NResamples = 1000,
     as_json: options.Json = False,
 ) -> None:
@@ -247,7 +247,7 @@ def analyse(
 @sub.command("simulate")
 def simulate(
     folder: Folder,
-    participants: Annotated[int, typer.Option(help="How many come.")] = 60,
+    participants: Annotated[int, typer.Option(min=1, help="How many come.")] = 60,
     policies: Annotated[
         str, typer.Option(help="always, never, threshold_40, threshold_50, bayesian, random, deaf.")
     ] = "always,never,threshold_40,threshold_50,bayesian,random",
@@ -262,11 +262,17 @@ def simulate(
 
     Example: calibrant study simulate studies/first --participants 60
     """
+    from calibrant.errors import InvalidData
     from calibrant.study.folder import Study
     from calibrant.study.simulate import simulate as run
 
+    if not names(policies):
+        raise InvalidData("--policies names none")
+
     out = out if out.name else folder / "simulated"
     found = run(Study(folder), out, participants, names(policies), leaving=leaving, seed=seed)
+    if not found["finished"] and found["first_failure"]:
+        raise InvalidData(f"nobody finished: {found['first_failure']}")
     text = (
         f"{found['finished']} of {participants} finished, {found['requests']} requests,"
         f" {found['failed']} failed; of {found['thresholds']} thresholds {found['thresholds_near']}"
@@ -286,7 +292,9 @@ def power(
         "50,100,200,400"
     ),
     wanted: Annotated[float, typer.Option(help="Power that suffices.")] = 0.8,
-    n_simulations: Annotated[int, typer.Option(help="Studies simulated at each size.")] = 100,
+    n_simulations: Annotated[
+        int, typer.Option(min=1, help="Studies simulated at each size.")
+    ] = 100,
     seed: options.Seed = 0,
     as_json: options.Json = False,
 ) -> None:
@@ -299,10 +307,9 @@ def power(
     from calibrant.study.power import power as run
 
     study = Study(folder)
-    try:
-        wished = [int(size) for size in names(sizes)]
-    except ValueError as error:
-        raise InvalidData(f"--sizes {sizes!r}: whole numbers, parted by commas") from error
+    wished = [int(size) if size.isdecimal() else 0 for size in names(sizes)]
+    if not wished or min(wished) < 1:
+        raise InvalidData(f"--sizes {sizes!r}: whole numbers from 1, parted by commas")
     found = run(
         study.design, study.items, wished, effect,
         wanted=wanted, n_simulations=n_simulations, seed=seed, say=say,

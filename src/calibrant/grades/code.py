@@ -12,7 +12,7 @@ from calibrant.grades.sandbox import ProgramLimits, run_programs
 from calibrant.records import Answered, Question, Verdict
 
 _FENCE = re.compile(r"```[ \t]*(?:python|py|python3)?[ \t]*\r?\n(.*?)(?:```|$)", re.DOTALL | re.I)
-_DEFINES = re.compile(r"^\s*(?:async\s+def|def|class)\s", re.MULTILINE)
+_DEFINES = re.compile(r"^[ \t]*(?:async\s+def|def|class)\s", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)

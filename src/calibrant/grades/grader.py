@@ -95,14 +95,17 @@ def judge(matches: bool, reason: str = "") -> Ruling:
     return Ruling(Verdict.CORRECT if matches else Verdict.INCORRECT, reason)
 
 
-_combining = unicodedata.combining
+STROKE = "\u0338"
+"""What makes "not equal" of "equal" once a sign is taken apart."""
+_SIGNS = "".join(c for c in map(chr, range(0x80, 0x2C00)) if unicodedata.category(c) == "Sm")
 _RULES = tuple(
     (re.compile(pattern).sub, put)
     for pattern, put in (
         (r"(?<=\d),(?=\d{3}\b)", ""),
         (r"(?<=[a-z])\.(?=[a-z]|\s|$)|['\u2019]", ""),
         (r"(?<=\w)[-\u2013](?=\w)", " "),
-        (r"[^\w\s.:/%+-]", " "),
+        (rf"[^\w\s.:/%+<>=^#{STROKE}{re.escape(_SIGNS)}-]", " "),
+        (rf"\s*([<>=^{re.escape(_SIGNS)}])\s*", r"\1"),
         (r"\b(?:the|an|a)\b(?=\s+\S)", " "),
     )
 )
@@ -111,7 +114,7 @@ _RULES = tuple(
 def normalise(text: str) -> str:
     """Case, accents, punctuation, articles and spaces set aside; digits and signs kept.
 
-    "The U.S. dollar" -> "us dollar", "1,000" -> "1000", "-5" -> "-5",
+    "The U.S. dollar" -> "us dollar", "1,000" -> "1000", "\u22125" -> "-5", "x < y" -> "x < y",
     "forty-seven" -> "forty seven"
     """
     return _short(text) if len(text) < 200 else _normalise(text)
@@ -120,7 +123,8 @@ def normalise(text: str) -> str:
 def _normalise(text: str) -> str:
     text = text.casefold()
     if not text.isascii():
-        text = "".join(c for c in unicodedata.normalize("NFKD", text) if not _combining(c))
+        text = unicodedata.normalize("NFKD", text.replace("\u2212", "-"))
+        text = "".join(c for c in text if c == STROKE or not unicodedata.combining(c))
     for substitute, put in _RULES:
         text = substitute(put, text)
     return " ".join(text.split()).strip(" .:")

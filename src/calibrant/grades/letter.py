@@ -17,6 +17,7 @@ class Letter(Grader):
     """Correct when the answer names the letter, or the text, of an option that is a target."""
 
     name: ClassVar = "letter"
+    version: ClassVar = "2"
     formats: ClassVar[tuple[Format, ...]] = ("choice",)
 
     def settled(self, question: Question) -> Ruling | None:
@@ -28,8 +29,7 @@ class Letter(Grader):
     def verdict(self, item: Answered) -> Ruling:
         """An answer without a letter cannot be graded by its letter."""
         question, answer = item.question, item.answer
-        targets = {normalise(target) for target in question.targets}
-        right = [i for i, text in enumerate(question.choices) if normalise(text) in targets]
+        right = _right(question)
         if not right:
             return Ruling(Verdict.UNGRADED, "no choice is a target")
         valid = LETTERS[: len(question.choices)]
@@ -38,3 +38,12 @@ class Letter(Grader):
         if not letter:
             return Ruling(Verdict.UNGRADED, NO_LETTER)
         return judge(LETTERS.index(letter) in right)
+
+
+def _right(question: Question) -> list[int]:
+    """Places of the options that are targets: as they stand, or where none is, once normalised."""
+    choices = list(enumerate(question.choices))
+    if right := [i for i, text in choices if text in question.targets]:
+        return right
+    targets = set(map(normalise, question.targets))
+    return [i for i, text in choices if normalise(text) in targets]

@@ -17,6 +17,7 @@ class Substring(Grader):
     """
 
     name: ClassVar = "substring"
+    version: ClassVar = "2"
 
     def verdict(self, item: Answered) -> Ruling:
         """A target that is nothing after normalisation stands nowhere."""

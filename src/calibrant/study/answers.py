@@ -9,10 +9,9 @@ import numpy as np
 
 from calibrant.study.design import Design
 from calibrant.study.flow import GRACE_S, Session, Step
+from calibrant.study.items import MAX_TEXT
 from calibrant.study.plan import Plan
 
-MAX_TEXT = 200
-"""Characters of an answer in one's own words."""
 MAX_COMMENT = 1500
 """Characters of the closing comment; a form has room for so many of any script."""
 EARLY_S = 0.25

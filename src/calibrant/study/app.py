@@ -188,6 +188,7 @@ class Participants:
                     status, message = self._take(turn, session, form)
                 except Refused as refused:
                     status, problem = 422, m(refused.message, **refused.values)
+                    session = self._mark_shown(turn)  # the page shows the step: its clock runs
                 except Malformed:
                     status, message = 400, "bad"
         if problem:

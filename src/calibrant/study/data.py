@@ -48,7 +48,7 @@ PARTICIPANTS = {
     "started": "server time of consent, seconds since 1970 UTC",
     "finished": "server time of the last page; empty when it was not reached",
     "n_trials": "questions that count and were answered",
-    "ability": "share of ability questions that were right",
+    "ability": "share of ability questions that were right, late ones aside",
     "comprehension_attempts": "how often the questions about the instructions were answered",
     "comprehension_passed": "whether all were right in the end; empty when not reached",
     "failed_checks": "attention checks that were failed",
@@ -116,7 +116,7 @@ def participant_row(person: Participant, session: Session, rows: Sequence[Row]) 
     """A participant; `rows` are their trials."""
     plan, answers = session.plan, session.answers
     counting = [row for row in rows if row["kind"] == "trial"]
-    ability = [row["correct"] for row in rows if row["kind"] == "ability"]
+    ability = [r["correct"] for r in rows if r["kind"] == "ability" and r["correct"] is not None]
     attempts = [data for key, data in answers.items() if key.startswith("comprehension-")]
     checks = [data for key, data in answers.items() if key.startswith("check-")]
     survey = answers.get("survey", {})

@@ -7,6 +7,7 @@ import hmac
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
@@ -112,7 +113,7 @@ def new_study(
     leave_out: bool = False,
     password: str = "",
 ) -> tuple[Study, str, int]:
-    """Freeze a design and its items into a folder that does not exist yet.
+    """Freeze a design and its items into a new folder; `messages` may be in it already.
 
     Returns
     -------
@@ -125,7 +126,9 @@ def new_study(
         messages. Nothing is written then.
     """
     folder = Path(folder)
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and not folder.is_dir():
+        raise InvalidData(f"{folder} is a file: name a folder for the study")
+    if folder.exists() and {path.name for path in folder.iterdir()} - {"messages"}:
         raise InvalidData(f"{folder} exists and is not empty: a study is made once; name another")
     for language in design.languages:
         Messages.load(language, folder / "messages")
@@ -157,7 +160,11 @@ def simulated_copy(study: Study, folder: Path, *, wait: bool = False) -> Study:
     """
     design = replace(study.design, id_parameters=("PROLIFIC_PID",))
     design = design if wait else replace(design, min_seconds=0.0)
+    if folder.exists() and not folder.is_dir():
+        raise InvalidData(f"{folder} is a file: name a folder for the simulated study")
     folder.mkdir(parents=True, exist_ok=True)
+    if (study.folder / "messages").is_dir():
+        shutil.copytree(study.folder / "messages", folder / "messages", dirs_exist_ok=True)
     write_items(folder / "items.parquet", study.items)
     (folder / "secrets.json").write_bytes((study.folder / "secrets.json").read_bytes())
     (folder / "secrets.json").chmod(0o600)

@@ -15,11 +15,14 @@ import numpy as np
 from calibrant import registry
 from calibrant.calibration.cross_fitting import cross_fit
 from calibrant.errors import InvalidData
+from calibrant.evaluation.external import verdict
 from calibrant.records import LETTERS, Graded
 from calibrant.runs import Run
 from calibrant.study.design import Design
 from calibrant.tables import as_list, column, read_table
 
+MAX_TEXT = 200
+"""Characters of an answer in one's own words."""
 CALIBRATORS = ("none", "temperature", "platt")
 _PUNCTUATION = re.compile(r"""[\s,;:!?"'`“”„‘’‚«»()\[\]{}…$€£]+""")
 
@@ -52,9 +55,14 @@ class Item:
     """"ability", "practice", or the number of a batch."""
 
     def is_right(self, response: str) -> bool:
-        """Whether a person's response is right: options as they are, own words case aside."""
+        """Whether a person's response is right: options as they are, own words case aside.
+
+        Who says what the model says is as right as the model, whatever graded that.
+        """
         if self.choices:  # two options may differ in a sign only
             return response in self.targets
+        if plain(response) == plain(self.prediction):
+            return self.model_correct
         return plain(response) in {plain(target) for target in self.targets}
 
     def agrees(self, response: str) -> bool:
@@ -172,13 +180,16 @@ def of_table(path: str | Path, confidences: Sequence[str]) -> list[Item]:
             },
             topic=str(row.get("topic") or row.get("subject") or ""),
         )
-        verdict = row.get("correct")
-        right = made.is_right(prediction) if verdict is None else str(verdict).lower() in _TRUE
+        said = {plain(prediction)} if not choices else {prediction}
+        by_text = bool(said & {t if choices else plain(t) for t in targets})
+        told = verdict(row.get("correct"), number - 1)
+        right = by_text if np.isnan(told) else bool(told)
+        if choices and prediction in choices and right != by_text:
+            raise InvalidData(
+                f"{where}: correct is {row['correct']!r}, but the targets say otherwise"
+            )
         found.append(replace(made, model_correct=right))
     return found
-
-
-_TRUE = ("1", "1.0", "true")
 
 
 def _option(text: str, choices: Sequence[str]) -> str:
@@ -244,6 +255,10 @@ def freeze(
 def _lacks(item: Item, design: Design) -> str:
     if not item.prediction:
         return "a prediction (among the choices)"
+    if not item.targets:
+        return "a right answer"
+    if not item.choices and len(item.prediction) > MAX_TEXT:
+        return "a prediction that fits the field for an answer"
     needed = [arm.confidence for arm in design.arms if arm.confidence]
     return next((f"confidence {name!r}" for name in needed if name not in item.confidences), "")
 

@@ -135,6 +135,10 @@ class Store:
         self._closed: tuple[float, float | None] = (-CLOSED_S, None)
         try:
             self._open(study, simulated)
+        except sa.exc.OperationalError as error:
+            self.shut()
+            place = self.engine.url.render_as_string(hide_password=True)
+            raise InvalidData(f"the store {place} cannot be opened: {error.orig}") from error
         except BaseException:
             self.shut()
             raise
@@ -259,7 +263,9 @@ class Store:
         if replace_after_hours:
             silent = _silent(time.time() - 3600 * replace_after_hours)
             connection.execute(
-                sa.update(PARTICIPANTS).where(PARTICIPANTS.c.id.in_(silent)).values(holds=None)
+                sa.update(PARTICIPANTS)
+                .where(PARTICIPANTS.c.id.in_(silent), PARTICIPANTS.c.holds.is_not(None))
+                .values(holds=None)
             )
         held = sa.select(PARTICIPANTS.c.holds).where(PARTICIPANTS.c.holds.is_not(None))
         taken = set(connection.execute(held).scalars())
@@ -347,12 +353,12 @@ class Store:
         """Refuse to show results by arm while the study is open, unless a reason is logged."""
         if self.simulated or self.closed:
             return
-        if not reason:
+        if not reason.strip():
             raise InvalidData(
                 "the study is open: results by arm stay closed until `calibrant study close`."
                 " --unblind REASON shows them now and is logged"
             )
-        self.log("unblinded", reason)
+        self.log("unblinded by command", reason.strip())
 
 
 def _meta(connection: Connection, key: str) -> str:

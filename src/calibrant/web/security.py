@@ -73,8 +73,10 @@ class Secured:
             more = not status
             while more:
                 part = await receive()
+                if part["type"] == "http.disconnect":
+                    return  # half a form is no form
                 body += part.get("body", b"")
-                more = part.get("more_body", False) and part["type"] == "http.request"
+                more = part.get("more_body", False)
                 if len(body) > self.max_body:
                     status, more = 413, False
         if status:
@@ -93,7 +95,7 @@ class Secured:
         origin = head.get("origin")
         if head.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return 403
-        if origin is not None and urlsplit(origin).netloc != head.get("host"):
+        if origin is not None and _host(origin) != head.get("host"):
             return 403
         if head.get("content-type", FORM).split(";")[0].strip() != FORM:
             return 415
@@ -102,3 +104,11 @@ class Secured:
         except ValueError:
             return 400
         return 413 if is_long else 0
+
+
+def _host(origin: str) -> str | None:
+    """The host that an origin names; None where it is no address."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
