@@ -19,9 +19,13 @@ from calibrant.study import app as app_module
 from calibrant.study import store as store_module
 from calibrant.study import views
 from calibrant.study.data import tables
+from calibrant.study.design import Arm
 from calibrant.study.folder import Study, new_study, simulated_copy
-from calibrant.study.items import MAX_TEXT, Item, of_table
+from calibrant.study.items import MAX_TEXT, Item, freeze, of_table
+from calibrant.study.policies import crowd
 from calibrant.study.store import Store
+from calibrant.study.thresholds import thresholds
+from calibrant.study.virtual import virtual
 from calibrant.web.security import Secured
 
 from .conftest import make_design, make_items
@@ -164,3 +168,20 @@ def test_a_reason_is_given(tmp_path: Path) -> None:
 def test_numbers_that_cannot_be(words: str, study: Callable[..., Study]) -> None:
     found = CliRunner().invoke(app(["study"]), ["study", *words.format(study().folder).split()])
     assert found.exit_code != 0 and isinstance(found.exception, (SystemExit, InvalidData))
+
+
+def test_a_hidden_confidence_has_no_threshold(study: Callable[..., Study]) -> None:
+    arms = tuple(map(Arm.parse, ("sure=tuned", "shy=tuned:abstain:0.5")))
+    made = study(arms=arms, n_ability=0, n_practice=0, n_checks=0)
+    people = crowd(8, 0)
+    _, trials = virtual(made.design, made.items, 8, lambda arm, i: people[i], 0)
+    by_arm = {row["participant"]: row["arm"] for row in trials}
+    assert set(by_arm.values()) == {"sure", "shy"}
+    assert {by_arm[name] for name in thresholds(trials)} == {"sure"}
+
+
+def test_a_question_is_asked_once() -> None:
+    items = make_items(60)
+    twice = [*items, *(replace(item, choices=(), text=f"{item.text} ") for item in items)]
+    chosen, _ = freeze(twice, make_design(n_questions=20, n_ability=0, n_practice=0))
+    assert len(chosen) == 40 and all(item.choices for item in chosen)

@@ -8,7 +8,14 @@ from typing import Any
 
 from calibrant.study.answers import SCALES
 from calibrant.study.design import Design
-from calibrant.study.flow import QUESTIONS, Session, Step, shown_confidence, shows_prediction
+from calibrant.study.flow import (
+    QUESTIONS,
+    Session,
+    Step,
+    shown_confidence,
+    shows_confidence,
+    shows_prediction,
+)
 from calibrant.study.folder import Study
 from calibrant.study.store import Event, Participant
 
@@ -26,6 +33,7 @@ TRIALS = {
     "confidence": "the confidence that the arm works with, in [0, 1]; empty where it has none",
     "prediction": "the model's answer",
     "prediction_shown": "whether it was shown",
+    "confidence_shown": "whether the confidence was shown: as a number, in words or as a bar",
     "model_correct": "whether the model's answer is right",
     "response": "the person's answer; empty when the time was up",
     "late": "whether the time was up; then there is no answer, and it does not count as wrong",
@@ -100,6 +108,7 @@ def _trial(person: Participant, session: Session, step: Step, answered_at: float
         "confidence": shown_confidence(arm, item),
         "prediction": item.prediction,
         "prediction_shown": shows_prediction(arm, item),
+        "confidence_shown": shows_confidence(arm),
         "model_correct": item.model_correct,
         "response": response,
         "late": bool(answer.get("late")),

@@ -76,7 +76,10 @@ def export(study: Study, folder: Path, *, with_ids: bool = False) -> dict[str, i
 
 def _csv(path: Path, rows: Sequence[Row], columns: Sequence[str]) -> None:
     safe = [{name: _safe(row.get(name)) for name in columns} for row in rows]
-    write_table(path, safe or [dict.fromkeys(columns, "")])
+    if safe:
+        write_table(path, safe)
+    else:
+        path.write_text(",".join(columns) + "\n", "utf-8")
 
 
 def _safe(value: Any) -> Any:

@@ -163,6 +163,11 @@ def shown_confidence(arm: Arm | None, item: Item) -> float | None:
     return item.confidences[arm.confidence] if arm and arm.confidence else None
 
 
+def shows_confidence(arm: Arm | None) -> bool:
+    """Whether a confidence is shown; an arm that abstains only works with it."""
+    return arm is not None and bool(arm.confidence) and arm.form not in ("none", "abstain")
+
+
 def shows_prediction(arm: Arm | None, item: Item) -> bool:
     """Whether the model's answer is shown."""
     if arm is None or arm.form == "none":

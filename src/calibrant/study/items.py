@@ -215,7 +215,7 @@ def freeze(
     """The study's items, each with its role: as many of each topic as its share allows.
 
     Batches are alike in topics and, within a topic, in how often the model is right. The confidence
-    "random" is drawn here.
+    "random" is drawn here. A question that is there with options and without is taken once.
 
     Parameters
     ----------
@@ -232,7 +232,11 @@ def freeze(
     InvalidData
         Naming what is missing from which items, or how many there are too few.
     """
-    pool = list(items)
+    # The first of those that ask the same: feedback on one would give the other away.
+    first: dict[tuple[str, str], Item] = {}
+    for item in items:
+        first.setdefault((plain(item.text), item.context), item)
+    pool = list(first.values())
     generator = np.random.default_rng([design.seed, 17])
     drawn = generator.random(len(pool)).round(4)
     pool = [

@@ -100,7 +100,7 @@ def thresholds(trials: Sequence[Row]) -> dict[str, Threshold]:
     """Participant -> threshold, of all who saw confidences (as shown: whole per cents)."""
     parts: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
     for row in trials:
-        if row["prediction_shown"] and row["confidence"] is not None:
+        if row["confidence_shown"]:
             told = (round(row["confidence"], 2), float(row["agrees"]), float(row["model_correct"]))
             parts[row["participant"]].append(told)
     return {name: threshold(*map(np.array, zip(*pairs))) for name, pairs in parts.items()}

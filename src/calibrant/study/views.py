@@ -10,7 +10,6 @@ from typing import Any
 
 from calibrant.study.answers import (
     MAX_COMMENT,
-    MAX_TEXT,
     N_OPTIONS,
     check_option,
     comprehension,
@@ -19,6 +18,7 @@ from calibrant.study.answers import (
 )
 from calibrant.study.flow import Session, Step, is_right, shown_confidence, shows_prediction
 from calibrant.study.folder import Study
+from calibrant.study.items import MAX_TEXT
 from calibrant.study.messages import Messages
 from calibrant.study.store import Participant
 from calibrant.web.pages import Served
