@@ -114,3 +114,17 @@ def test_columns_and_skips(tmp_path: Path) -> None:
     assert reading.malformed.counts.total() == 2
     with pytest.raises(InvalidData, match="no rows that can be used"):
         load_questions(write(tmp_path, "question\nx\n"), Reading(malformed=Malformed(skip=True)))
+
+
+@pytest.mark.parametrize("target", ["ABC", "BC", "()", " ", "(AB)"])
+def test_only_one_letter_names_an_option(tmp_path: Path, target: str) -> None:
+    path = write(tmp_path, f"question,target,choices\nWhat?,{target},x|y|z\n")
+    with pytest.raises(InvalidData, match=r"line 2: (no target is among|field 'target')"):
+        load_questions(path)
+
+
+@pytest.mark.parametrize("field", ['"target": " "', '"targets": ["", " "]'])
+def test_blank_targets_are_none(tmp_path: Path, field: str) -> None:
+    path = write(tmp_path, f'{{"question": "What?", {field}}}\n', "q.jsonl")
+    with pytest.raises(InvalidData, match="field 'target' or 'targets' is missing or empty"):
+        load_questions(path)
