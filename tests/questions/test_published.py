@@ -199,3 +199,9 @@ def test_a_label_may_be_a_number_as_text(tmp_path: Path, name: str) -> None:
     row, right, _, _ = ROWS[name]
     write_table(path := tmp_path / "a.jsonl", [{**row, "label": str(row["label"])}])
     assert load_questions(f"{name}:{path}")[0].targets == (right,)
+
+
+def test_columns_of_a_published_set_cannot_be_named(tmp_path: Path) -> None:
+    write_table(path := tmp_path / "a.jsonl", [ROWS["boolq"][0]])
+    with pytest.raises(InvalidData, match="columns of its own: leave out --column question"):
+        load_questions(f"boolq:{path}", Reading(columns={"question": "prompt"}))

@@ -53,6 +53,7 @@ class Published(QuestionSource):
     """Further layouts below a local folder, with {split}."""
     formats: ClassVar[tuple[Format, ...]] = ("choice", "open")
     """The forms in which it can be asked."""
+    own_columns: ClassVar[bool] = True
     unlabelled: ClassVar[str] = "no label"
     """Why a row is left out that asks nothing."""
     open_text: ClassVar[str] = "{text}"

@@ -24,6 +24,8 @@ class QuestionSource(ABC):
     name: ClassVar[str]
     shots_from: ClassVar[str] = ""
     """Split with the solved questions that are shown before others; empty: it has none."""
+    own_columns: ClassVar[bool] = False
+    """Whether its columns are always called the same, so that none can be named."""
 
     @abstractmethod
     def load(self) -> list[Question]:
@@ -83,6 +85,10 @@ def iterate_questions(
     ]
     if reading.n_shots and not any(source.shots_from for source in sources):
         raise InvalidData(f"{names} has no solved questions to show: leave out the shots")
+    if reading.columns and all(source.own_columns for source in sources):
+        raise InvalidData(
+            f"{names} has columns of its own: leave out --column {' '.join(reading.columns)}"
+        )
     seen: set[str] = set()
     groups: dict[str, str] = {}
     for text, (part, _, _), held_out, source in zip(texts, parts, held, sources):
