@@ -154,6 +154,12 @@ def test_fields_of_given_answers(tmp_path: Path) -> None:
         ({"choices": [["a"], "b"]}, "field 'choices' holds a list where a text is expected"),
         ({"correct": "maybe"}, "field 'correct' is no verdict"),
         ({"log_probs": "x"}, "field 'log_probs' is no list of numbers"),
+        ({"log_probs": 5}, "field 'log_probs' is no list of numbers"),
+        ({"log_probs": "[" * 100_000}, "field 'log_probs' is no list of numbers"),
+        *(
+            ({"top_log_probs": wrong}, "field 'top_log_probs' is no list of lists of numbers")
+            for wrong in (5, "5", True, "null", "[" * 100_000)
+        ),
         ({"log_probs": [0.5]}, "field 'log_probs' has a number outside"),
         ({"log_probs": [float("nan")]}, "field 'log_probs' has a number outside"),
         ({"samples": [{"a": 1}]}, "field 'samples' holds a dict where a text is expected"),
@@ -200,6 +206,23 @@ def test_a_column_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) 
         InvalidData, match=r"target' \(column 'golden'\) .*columns are prompt, gold"
     ):
         list(given_answers(path, reading))
+
+
+@pytest.mark.parametrize("named_first", [True, False])
+def test_a_model_in_some_rows_only_is_refused(tmp_path: Path, named_first: bool) -> None:
+    found = [OPEN | {"model": "a"}, OPEN | {"question": "Who now?"}]
+    path = lines(tmp_path, found if named_first else found[::-1], "b.jsonl")
+    with pytest.raises(InvalidData, match=r"line 2: field 'model' is .*: name the model in each"):
+        list(given_answers(path, Reading()))
+    malformed = Malformed(skip=True)
+    (item,) = given_answers(path, Reading(malformed=malformed))
+    assert item.answer.model.name == ("a" if named_first else "b")
+    assert malformed.counts.total() == 1
+
+
+def test_an_archive_of_ones_own_has_the_columns_of_any_file(tmp_path: Path) -> None:
+    (item,) = given_answers(archive(tmp_path, [OPEN]), Reading())
+    assert item.question.text == OPEN["question"] and item.answer.text == OPEN["answer"]
 
 
 def test_several_models_in_a_file(tmp_path: Path) -> None:

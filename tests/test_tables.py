@@ -7,6 +7,8 @@ import json
 import zipfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from calibrant import tables
@@ -126,3 +128,32 @@ def test_lists_in_cells() -> None:
     assert as_list(None) == ()
     with pytest.raises(InvalidData, match="dict"):
         as_list([{"a": 1}])
+
+
+def test_a_quote_that_never_ends_is_no_cell(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('question,target\na,x\n"b,y\nc,z\nd,w\n')
+    with pytest.raises(DamagedFile, match="line 3: no CSV"):
+        list(iterate_table(path))
+    path.write_text('"question,target\na,x\n')
+    with pytest.raises(DamagedFile, match="line 1: no CSV"):
+        list(iterate_table(path))
+
+
+def test_damage_deep_inside_a_file_is_named(tmp_path: Path) -> None:
+    cut, deep, wrong, locked = (tmp_path / f"a.{s}" for s in ("csv.gz", "json", "parquet", "zip"))
+    text = "question,target\n" + "".join(f"{i * i * 7919},{i}\n" for i in range(20_000))
+    cut.write_bytes(gzip.compress(text.encode())[:-5000])
+    deep.write_text("[" * 100_000)
+    bad = pa.array([b"\xff"]).view(pa.string())
+    pq.write_table(pa.table({"question": bad}), wrong)
+    with zipfile.ZipFile(locked, "w") as archive:
+        archive.writestr("a.json", "[]")
+    content = bytearray(locked.read_bytes())
+    for start, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(start) + flags] |= 1
+    locked.write_bytes(content)
+    for path in (cut, deep, wrong, locked):
+        with pytest.raises(DamagedFile, match=f"{path.name} is damaged"):
+            read_table(path)
+    assert as_list("[" * 100_000) == ("[" * 100_000,)

@@ -26,6 +26,11 @@ MORE_SUFFIXES = (".csv.gz", ".jsonl.gz", ".json", ".zip")
 """Read as well: compressed ones, a JSON list of objects, an archive with one such list."""
 MAX_LINE = 1 << 26
 """Bytes of a line of JSONL and characters of a CSV cell; longer ones are malformed."""
+DAMAGE = (
+    pa.ArrowException, zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError,
+)  # fmt: skip
+"""What reading a damaged file raises; an archive with a password and too deep a JSON are
+RuntimeErrors."""
 Row = dict[str, Any]
 T = TypeVar("T")
 
@@ -166,20 +171,23 @@ def _csv(path: Path, malformed: Malformed) -> Iterator[tuple[int, Row | None]]:
     with _open(path) as file:
         # What is no UTF-8 becomes a lone surrogate, so that one bad cell does not end the file.
         lines = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
-        reader = csv.DictReader(lines)
-        names = _whole(path, lambda: reader.fieldnames) or ()
+        reader = csv.DictReader(lines, strict=True)
+        try:
+            names = _whole(path, lambda: reader.fieldnames) or ()
+        except csv.Error as error:
+            raise DamagedFile(f"{path}, line 1: no CSV ({error})") from error
         if twice := [name for name, n in Counter(names).items() if n > 1]:
             raise DamagedFile(f"{path}, line 1: {len(twice)} columns twice, first {twice[0]!r}")
         n_columns = len(names)
         while True:
             row: Row | None = None
+            start = reader.reader.line_num + 1
             try:
-                row = next(reader)
-            except StopIteration:
-                return
+                row = _whole(path, lambda: next(reader, None))
+                if row is None:
+                    return
             except csv.Error as error:
-                where = f"{path}, line {reader.line_num}"
-                malformed.refuse(where, "no CSV", DamagedFile, str(error))
+                malformed.refuse(f"{path}, line {start}", "no CSV", DamagedFile, str(error))
             where = f"{path}, line {reader.line_num}"
             if row is not None and (None in row or None in row.values()):
                 malformed.refuse(where, f"not {n_columns} cells", DamagedFile)
@@ -235,7 +243,7 @@ def _parquet(path: Path, malformed: Malformed) -> Iterator[tuple[int, Row | None
     batches = file.iter_batches(batch_size=1024)
     number = 0
     while (batch := _whole(path, lambda: next(batches, None))) is not None:
-        for row in batch.to_pylist():
+        for row in _whole(path, batch.to_pylist):
             number += 1
             yield number, row
 
@@ -268,7 +276,7 @@ def _whole(path: Path, read: Callable[[], T]) -> T:
     """What `read` returns; damage to the file as a whole is told in one way."""
     try:
         return read()
-    except (pa.ArrowException, zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as e:
+    except DAMAGE as e:
         raise DamagedFile(f"{path} is damaged: {str(e).splitlines()[0]}") from e
 
 
@@ -330,7 +338,7 @@ def _list_in(text: str) -> list[Any] | None:
         return None
     try:
         return list(json.loads(text))
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     try:
         found = ast.literal_eval(text)

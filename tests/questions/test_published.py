@@ -158,3 +158,50 @@ def test_the_table_of_sources_is_in_step() -> None:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert module.PAGE.read_text("utf-8") == module.page(), "run python tools/sources.py"
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("boolq", {"answer": "maybe"}), ("boolq", {"answer": None}), ("boolq", {"answer": ""}),
+        ("selfaware", {"answerable": "perhaps"}), ("selfaware", {"answer": None}),
+        ("mmlu", {"answer": -1}),
+        ("mmlu_pro", {"answer_index": -1}), ("trec", {"coarse_label": -1}),
+        ("hellaswag", {"label": "-1"}), ("snli", {"label": "neutral"}),
+        ("copa", {"label": "first"}), ("multirc", {"label": 2}),
+    ],
+)  # fmt: skip
+def test_a_label_that_is_none_of_the_options_is_refused(
+    tmp_path: Path, name: str, change: dict[str, object]
+) -> None:
+    write_table(path := tmp_path / "a.jsonl", [{**ROWS[name][0], **change}])
+    with pytest.raises(InvalidData, match=f"line 1: not as {name} describes it"):
+        load_questions(f"{name}:{path}")
+
+
+@pytest.mark.parametrize("false", [False, "False", "false", 0])
+def test_false_is_false_however_it_is_written(tmp_path: Path, false: object) -> None:
+    write_table(path := tmp_path / "a.jsonl", [{**ROWS["boolq"][0], "answer": false}])
+    assert {q.targets for q in load_questions(f"boolq:{path}")} == {("False",)}
+    write_table(path, [{**ROWS["selfaware"][0], "answerable": false}])
+    (question,) = load_questions(f"selfaware:{path}")
+    assert not question.answerable and not question.targets
+
+
+@pytest.mark.parametrize("name", ["nq_open", "selfaware"])
+def test_an_answer_that_is_one_text_is_one_target(tmp_path: Path, name: str) -> None:
+    write_table(path := tmp_path / "a.jsonl", [{**ROWS[name][0], "answer": "Paris"}])
+    assert [q.targets for q in load_questions(f"{name}:{path}")] == [("Paris",)]
+
+
+@pytest.mark.parametrize("name", ["snli", "copa", "multirc"])
+def test_a_label_may_be_a_number_as_text(tmp_path: Path, name: str) -> None:
+    row, right, _, _ = ROWS[name]
+    write_table(path := tmp_path / "a.jsonl", [{**row, "label": str(row["label"])}])
+    assert load_questions(f"{name}:{path}")[0].targets == (right,)
+
+
+def test_columns_of_a_published_set_cannot_be_named(tmp_path: Path) -> None:
+    write_table(path := tmp_path / "a.jsonl", [ROWS["boolq"][0]])
+    with pytest.raises(InvalidData, match="columns of its own: leave out --column question"):
+        load_questions(f"boolq:{path}", Reading(columns={"question": "prompt"}))

@@ -11,8 +11,8 @@ from calibrant import registry
 from calibrant.errors import CalibrantError, InvalidData, UnknownName
 from calibrant.questions.mixture import Draw, Sizes, choose, equal_quota, itself
 from calibrant.questions.source import load_questions
-from calibrant.questions.splits import check_disjoint
-from calibrant.records import Question
+from calibrant.questions.splits import check_disjoint, split_of
+from calibrant.records import Question, Source
 from calibrant.tables import Malformed, Reading
 
 
@@ -114,3 +114,37 @@ def test_columns_and_skips(tmp_path: Path) -> None:
     assert reading.malformed.counts.total() == 2
     with pytest.raises(InvalidData, match="no rows that can be used"):
         load_questions(write(tmp_path, "question\nx\n"), Reading(malformed=Malformed(skip=True)))
+
+
+@pytest.mark.parametrize("target", ["ABC", "BC", "()", " ", "(AB)"])
+def test_only_one_letter_names_an_option(tmp_path: Path, target: str) -> None:
+    path = write(tmp_path, f"question,target,choices\nWhat?,{target},x|y|z\n")
+    with pytest.raises(InvalidData, match=r"line 2: (no target is among|field 'target')"):
+        load_questions(path)
+
+
+@pytest.mark.parametrize("field", ['"target": " "', '"targets": ["", " "]'])
+def test_blank_targets_are_none(tmp_path: Path, field: str) -> None:
+    path = write(tmp_path, f'{{"question": "What?", {field}}}\n', "q.jsonl")
+    with pytest.raises(InvalidData, match="field 'target' or 'targets' is missing or empty"):
+        load_questions(path)
+
+
+def test_a_question_with_another_group_in_another_file_is_refused(tmp_path: Path) -> None:
+    one = write(tmp_path, "question,target,group\nWhat?,a,g\nWho?,b,h\n", "one.csv")
+    two = write(tmp_path, "question,target,group\nwhat?,c,h\nWhose?,b,h\n", "two.csv")
+    with pytest.raises(InvalidData, match=r"two\.csv: the same question in another group.*what"):
+        load_questions(f"{one},{two}")
+    reading = Reading(malformed=Malformed(skip=True))
+    assert [q.text for q in load_questions(f"{one},{two}", reading)] == ["What?", "Who?", "Whose?"]
+
+
+def test_the_source_that_is_told_is_that_of_what_is_left_out() -> None:
+    group = next(g for g in "abcdefgh" if split_of(Question(text="b?", group=g), 1) == "train")
+    tested = Question(text="a?", group=group, source=Source(name="kept", split="unseen"))
+    others = [Question(text=f"{i}?", source=Source(name="other")) for i in range(40)]
+    shared = Question(text="b?", group=group, source=Source(name="shared"))
+    malformed = Malformed(skip=True)
+    kept = choose([*others, tested, shared], Sizes(), (), 1, malformed=malformed)
+    assert shared not in kept and tested in kept
+    assert set(malformed.first.values()) == {"shared"}

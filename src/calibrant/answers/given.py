@@ -95,11 +95,14 @@ def given_answers(path: str | Path, reading: Reading, model: str = "") -> Iterat
     suffix = suffix_of(path)
     reading = replace(published(path, reading, model), malformed=reading.malformed)
     name = path.name.removesuffix(suffix)
-    authors: set[str] = set()
+    authors: set[str] = set()  # "" for rows that name none
 
     def read(row: Row) -> GivenAnswer | None:
         author = text_of(row, reading, "model")
-        authors.update({author} - {""})
+        if authors and bool(author) != any(authors):
+            some = "is missing or empty" if not author else "is here, but in no row before"
+            raise InvalidData(f"{called(reading, 'model')} {some}: name the model in each row")
+        authors.add(author)
         if len(authors) > 1 and not model:
             found = (
                 reading.cell(other, "model")
@@ -109,8 +112,8 @@ def given_answers(path: str | Path, reading: Reading, model: str = "") -> Iterat
             raise SeveralModels(path, names, f", or {EVERYONE!r} for their common history")
         if author and model not in ("", EVERYONE, author):
             return None
-        called = author or (model if model != EVERYONE else "") or name
-        return _given(row, reading, called, name, bars="csv" in suffix)
+        by = author or (model if model != EVERYONE else "") or name
+        return _given(row, reading, by, name, bars="csv" in suffix)
 
     def key(item: GivenAnswer) -> str:
         return content_hash(item.question.id, item.answer.model.name)
@@ -144,7 +147,7 @@ def published(path: Path, reading: Reading, model: str) -> Reading:
     SeveralModels
         When its rows hold answers of several models and none of them is chosen.
     """
-    columns = MMLU_PRO if suffix_of(path) == ".zip" else _wide(path, reading, model)
+    columns = _columns(path, reading, model)
     if not columns or reading.as_published:
         return reading
     return replace(
@@ -155,9 +158,11 @@ def published(path: Path, reading: Reading, model: str) -> Reading:
     )
 
 
-def _wide(path: Path, reading: Reading, model: str) -> Mapping[str, str]:
-    """Field -> column of a file with several models in each row; nothing for any other."""
+def _columns(path: Path, reading: Reading, model: str) -> Mapping[str, str]:
+    """Field -> column of a file in a published layout; nothing for any other."""
     _, row = next(iterate_table(path, Malformed(skip=True)), ("", {}))
+    if suffix_of(path) == ".zip" and {"generated_text", "pred"} & set(row):
+        return MMLU_PRO
     if "answer" in {*row, *reading.columns}:
         return {}
     there = [
@@ -245,7 +250,7 @@ def _numbers(row: Row, reading: Reading, name: str, low: float, high: float) -> 
     """A list of numbers within [low, high]; () where there is none."""
     try:
         numbers = tuple(float(one) for one in _listed(reading.cell(row, name)))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise InvalidData(f"{called(reading, name)} is no list of numbers") from error
     if not all(low <= one <= high for one in numbers):
         raise InvalidData(f"{called(reading, name)} has a number outside [{low:g}, {high:g}]")
@@ -256,7 +261,7 @@ def _lists(row: Row, reading: Reading, name: str, *bounds: float) -> tuple[tuple
     """A list of lists of numbers, as `_numbers`."""
     try:
         lists = _listed(reading.cell(row, name))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidData(f"{called(reading, name)} is no list of lists of numbers") from error
     return tuple(
         _numbers({**row, reading.columns.get(name, name): one}, reading, name, *bounds)
@@ -266,4 +271,7 @@ def _lists(row: Row, reading: Reading, name: str, *bounds: float) -> tuple[tuple
 
 def _listed(value: Any) -> Sequence[Any]:
     """A cell with a list, which may be written as JSON."""
-    return json.loads(value) if isinstance(value, str) else value or ()
+    found = json.loads(value) if isinstance(value, str) else () if value is None else value
+    if not isinstance(found, list | tuple):
+        raise ValueError(f"{type(found).__name__} where a list is expected")
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from calibrant.questions.published import Ask, Published, Row
+from calibrant.questions.published import Ask, Published, Row, truth_of
 
 
 class Boolq(Published):
@@ -23,5 +23,5 @@ class Boolq(Published):
             text=f"{row['question'].rstrip('?')}?",
             context=row["passage"],
             choices=("False", "True"),
-            right=int(bool(row["answer"])),
+            right=int(truth_of(row["answer"])),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from calibrant.questions.published import Ask, Published, Row
+from calibrant.questions.published import Ask, Published, Row, label_of
 
 
 class Copa(Published):
@@ -20,8 +20,9 @@ class Copa(Published):
 
     def ask(self, row: Row) -> Ask | None:
         """-1 is no label."""
-        if row["label"] not in (0, 1):
+        label = label_of(row)
+        if label is None:
             return None
         what = {"cause": "What was the cause?", "effect": "What happened as a result?"}
         text = f"{row['premise']} {what[row['question']]}"
-        return Ask(text=text, choices=(row["choice1"], row["choice2"]), right=int(row["label"]))
+        return Ask(text=text, choices=(row["choice1"], row["choice2"]), right=label)

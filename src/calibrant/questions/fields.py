@@ -43,7 +43,9 @@ def question_of(row: Row, reading: Reading, *, source: Source, bars: bool) -> Qu
     if not text.strip():
         raise missing(row, reading, "question")
     choices = list_of(row, reading, "choices", bars=True)
-    targets = list_of(row, reading, "targets", bars) or list_of(row, reading, "target", bars)
+    several, one = (list_of(row, reading, name, bars) for name in ("targets", "target"))
+    targets = tuple(text for text in several if text.strip())
+    targets = targets or tuple(text for text in one if text.strip())
     answerable = ANSWERABLE.get(text_of(row, reading, "answerable").strip().lower())
     if answerable is None:
         raise InvalidData(f"{called(reading, 'answerable')} is neither true nor false")
@@ -53,7 +55,8 @@ def question_of(row: Row, reading: Reading, *, source: Source, bars: bool) -> Qu
     if answerable and not targets and not tests:
         raise missing(row, reading, "target", "targets")
     if choices and not set(targets) & set(choices) and answerable:
-        places = [LETTERS.find(target.strip("() ")) for target in targets if len(target) < 4]
+        letters = [letter for target in targets if len(letter := target.strip("() ")) == 1]
+        places = [LETTERS.find(letter) for letter in letters]
         targets = tuple(choices[i] for i in places if 0 <= i < len(choices))
         if not targets:
             raise InvalidData("no target is among the choices")

@@ -149,9 +149,12 @@ def choose(
     chosen = [item for _, draw in sorted(draws.items()) for item in draw.drawn()]
     if malformed and malformed.skip:
         tested = {of(i).group for i in chosen if split_of(of(i), seed) == "test"}
-        kept = [i for i in chosen if split_of(of(i), seed) == "test" or of(i).group not in tested]
-        for item in chosen[: len(chosen) - len(kept)]:
-            malformed.leave_out(of(item).source.name, "the group is in the test split, too")
+        kept = []
+        for item in chosen:
+            if split_of(of(item), seed) == "test" or of(item).group not in tested:
+                kept.append(item)
+            else:
+                malformed.leave_out(of(item).source.name, "the group is in the test split, too")
         chosen = kept
     check_disjoint((of(item), split_of(of(item), seed)) for item in chosen)
     return chosen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from calibrant.questions.published import Ask, Published, Row
+from calibrant.questions.published import Ask, Published, Row, label_of
 
 
 class Multirc(Published):
@@ -20,9 +20,8 @@ class Multirc(Published):
 
     def ask(self, row: Row) -> Ask | None:
         """Each answer is a question of its own; a paragraph keeps them together."""
-        if row["label"] not in (0, 1):
+        label = label_of(row)
+        if label is None:
             return None
         text = f"{row['question']}\nProposed answer: {row['answer']}\nIs this answer correct?"
-        return Ask(
-            text=text, context=row["paragraph"], choices=("No", "Yes"), right=int(row["label"])
-        )
+        return Ask(text=text, context=row["paragraph"], choices=("No", "Yes"), right=label)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from calibrant.questions.published import Ask, Published, Row
+from calibrant.tables import as_texts
 
 
 class NqOpen(Published):
@@ -22,4 +23,4 @@ class NqOpen(Published):
         """Some published files come without answers."""
         if not row.get("answer"):
             return None
-        return Ask(text=f"{row['question'].rstrip('?')}?", targets=tuple(row["answer"]))
+        return Ask(text=f"{row['question'].rstrip('?')}?", targets=as_texts(row["answer"]))

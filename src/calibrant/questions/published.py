@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from calibrant.errors import InvalidData
+from calibrant.questions.fields import ANSWERABLE
 from calibrant.questions.hub import hub_rows
 from calibrant.questions.source import QuestionSource, text_group
 from calibrant.questions.wrapped import Ask, is_wrapped, unwrap
 from calibrant.records import LETTERS, Format, Question, Shot, Source, content_hash
 from calibrant.tables import MORE_SUFFIXES, SUFFIXES, Reading, Row, iterate_table
 
-__all__ = ["Ask", "Published", "Row", "lettered", "shuffled"]
+__all__ = ["Ask", "Published", "Row", "label_of", "lettered", "shuffled", "truth_of"]
 LAYOUTS = (
     "{config}/{split}-*.parquet", "data/{split}-*.parquet", "{split}-*.parquet",
     "{config}/{split}/*.parquet", "{split}/*.parquet",
@@ -52,6 +53,7 @@ class Published(QuestionSource):
     """Further layouts below a local folder, with {split}."""
     formats: ClassVar[tuple[Format, ...]] = ("choice", "open")
     """The forms in which it can be asked."""
+    own_columns: ClassVar[bool] = True
     unlabelled: ClassVar[str] = "no label"
     """Why a row is left out that asks nothing."""
     open_text: ClassVar[str] = "{text}"
@@ -224,6 +226,26 @@ def with_shots(question: Question, solved: Sequence[Question]) -> Question:
         for one in solved
     )
     return replace(question, shots=tuple(shots), id="")
+
+
+def truth_of(value: Any) -> bool:
+    """Whether a value says true, in whatever way a file writes it.
+
+    Raises
+    ------
+    InvalidData
+        When it says neither true nor false.
+    """
+    told = "" if value is None else str(value).strip().lower()
+    if not told or told not in ANSWERABLE:
+        raise InvalidData(f"{value!r} is neither true nor false")
+    return ANSWERABLE[told]
+
+
+def label_of(row: Row) -> int | None:
+    """The number in the column `label`; None where it is -1 or empty."""
+    value = row["label"]
+    return None if value is None or value == "" or int(value) == -1 else int(value)
 
 
 def lettered(text: str, choices: Mapping[str, Any], key: str) -> Ask | None:

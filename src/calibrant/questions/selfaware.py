@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from calibrant.questions.published import Ask, Published, Row
+from calibrant.errors import InvalidData
+from calibrant.questions.published import Ask, Published, Row, truth_of
+from calibrant.tables import as_texts
 
 
 class Selfaware(Published):
@@ -20,6 +22,8 @@ class Selfaware(Published):
 
     def ask(self, row: Row) -> Ask | None:
         """An unanswerable question has no targets; any answer to it is wrong."""
-        answerable = bool(row["answerable"])
-        targets = tuple(row["answer"]) if answerable else ()
+        answerable = truth_of(row["answerable"])
+        if answerable and row["answer"] is None:
+            raise InvalidData("an answerable question has no answer")
+        targets = as_texts(row["answer"]) if answerable else ()
         return Ask(text=row["question"], targets=targets, answerable=answerable)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from calibrant.questions.published import Ask, Published, Row
+from calibrant.questions.published import Ask, Published, Row, label_of
 
 
 class Snli(Published):
@@ -23,7 +23,8 @@ class Snli(Published):
 
     def ask(self, row: Row) -> Ask | None:
         """Premises are shared: they keep their hypotheses together."""
-        if row["label"] not in (0, 1, 2):
+        label = label_of(row)
+        if label is None:
             return None
         text = f"Is it true that: {row['hypothesis']}"
-        return Ask(text=text, context=row["premise"], choices=self.answers, right=int(row["label"]))
+        return Ask(text=text, context=row["premise"], choices=self.answers, right=label)

@@ -14,6 +14,8 @@ from calibrant.questions.splits import HELD_OUT
 from calibrant.records import Question, content_hash
 from calibrant.tables import Reading, suffix_of
 
+TWO_GROUPS = "the same question in another group: it could stand on both sides of a split"
+
 
 @dataclass(frozen=True, kw_only=True)
 class QuestionSource(ABC):
@@ -22,6 +24,8 @@ class QuestionSource(ABC):
     name: ClassVar[str]
     shots_from: ClassVar[str] = ""
     """Split with the solved questions that are shown before others; empty: it has none."""
+    own_columns: ClassVar[bool] = False
+    """Whether its columns are always called the same, so that none can be named."""
 
     @abstractmethod
     def load(self) -> list[Question]:
@@ -81,7 +85,12 @@ def iterate_questions(
     ]
     if reading.n_shots and not any(source.shots_from for source in sources):
         raise InvalidData(f"{names} has no solved questions to show: leave out the shots")
+    if reading.columns and all(source.own_columns for source in sources):
+        raise InvalidData(
+            f"{names} has columns of its own: leave out --column {' '.join(reading.columns)}"
+        )
     seen: set[str] = set()
+    groups: dict[str, str] = {}
     for text, (part, _, _), held_out, source in zip(texts, parts, held, sources):
         for question in source.iterate():
             if held_out:
@@ -89,6 +98,10 @@ def iterate_questions(
             if len(texts) > 1:
                 if question.id in seen:
                     reading.malformed.leave_out(text, "the same question in two sources")
+                    continue
+                same = text_group(question.context, question.text)
+                if groups.setdefault(same, question.group) != question.group:
+                    reading.malformed.refuse(text, TWO_GROUPS, detail=repr(question.text[:80]))
                     continue
                 seen.add(question.id)
             yield question

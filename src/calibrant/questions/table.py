@@ -9,14 +9,13 @@ from typing import ClassVar, TypeVar
 
 from calibrant.errors import InvalidData
 from calibrant.questions.fields import Seen, question_of
-from calibrant.questions.source import QuestionSource, text_group
+from calibrant.questions.source import TWO_GROUPS, QuestionSource, text_group
 from calibrant.records import Question, Source, content_hash
 from calibrant.tables import Reading, Row, iterate_table, suffix_of
 
 T = TypeVar("T")
 REPEATED = "the same question a second time"
 SAME_ID = "the id of an earlier question"
-TWO_GROUPS = "the same question in another group: it could stand on both sides of a split"
 
 
 @dataclass(frozen=True, kw_only=True)

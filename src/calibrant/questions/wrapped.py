@@ -45,6 +45,11 @@ class Ask:
     """What it shares with others that must stay on its side of a split; its context, or else its
     text, when empty."""
 
+    def __post_init__(self) -> None:
+        # Python would count a negative place from the end.
+        if self.right is not None and self.right < 0:
+            raise InvalidData(f"the right option has the number {self.right}, which is no option")
+
 
 def is_wrapped(row: Row) -> bool:
     """Whether a row is of an instruction set."""
