@@ -145,7 +145,7 @@ def test_the_clock_runs_from_a_page_that_was_refused(
 
 
 def test_a_store_that_cannot_be_opened() -> None:
-    with pytest.raises(InvalidData, match=r"store sqlite:.* cannot be opened"):
+    with pytest.raises(InvalidData, match=r"^sqlite:.* cannot be opened"):
         Store("sqlite:////nowhere/at/all.sqlite", "study")
 
 

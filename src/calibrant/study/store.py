@@ -135,12 +135,10 @@ class Store:
         self._closed: tuple[float, float | None] = (-CLOSED_S, None)
         try:
             self._open(study, simulated)
-        except sa.exc.OperationalError as error:
+        except BaseException as error:
             self.shut()
-            place = self.engine.url.render_as_string(hide_password=True)
-            raise InvalidData(f"the store {place} cannot be opened: {error.orig}") from error
-        except BaseException:
-            self.shut()
+            if isinstance(error, sa.exc.OperationalError):
+                raise InvalidData(f"{self.engine.url!r} cannot be opened: {error.orig}") from error
             raise
 
     def shut(self) -> None:
@@ -260,15 +258,11 @@ class Store:
         """
         connection = turn.connection
         lock(connection, "places")
+        has_one = PARTICIPANTS.c.holds.is_not(None)
         if replace_after_hours:
-            silent = _silent(time.time() - 3600 * replace_after_hours)
-            connection.execute(
-                sa.update(PARTICIPANTS)
-                .where(PARTICIPANTS.c.id.in_(silent), PARTICIPANTS.c.holds.is_not(None))
-                .values(holds=None)
-            )
-        held = sa.select(PARTICIPANTS.c.holds).where(PARTICIPANTS.c.holds.is_not(None))
-        taken = set(connection.execute(held).scalars())
+            is_silent = PARTICIPANTS.c.id.in_(_silent(time.time() - 3600 * replace_after_hours))
+            connection.execute(sa.update(PARTICIPANTS).where(is_silent, has_one).values(holds=None))
+        taken = set(connection.execute(sa.select(PARTICIPANTS.c.holds).where(has_one)).scalars())
         slot = next(n for n in range(len(taken) + 1) if n not in taken)
         connection.execute(
             sa.update(PARTICIPANTS)
