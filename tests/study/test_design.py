@@ -139,6 +139,15 @@ def test_within_subjects_is_counterbalanced(design: Design) -> None:
         ({"min_seconds": 10, "max_seconds": 5}, "max_seconds"),
         ({"contrasts": (Contrast(measure="luck", arm="tuned", than="random"),)}, "luck"),
         ({"contrasts": (Contrast(measure="slope", arm="tuned", than="nobody"),)}, "nobody"),
+        ({"contrasts": (Contrast(measure="accuracy", arm="tuned", than="tuned"),)}, "another one"),
+        ({"contrasts": (Contrast(measure="sensible", arm="tuned", than="no_model"),)}, "in both"),
+        ({"contrasts": (Contrast(measure="slope", arm="prediction", than="tuned"),)}, "a slope"),
+        ({"n_questions": 2.5}, "a whole number"),
+        ({"min_seconds": "ten"}, "'ten': it must be a number"),
+        ({"min_seconds": float("nan")}, "must be a number"),
+        ({"feedback": "false"}, "true or false"),
+        ({"title": None}, "a text"),
+        ({"id_parameters": ("agree",)}, "a name of our own"),
     ],
 )
 def test_designs_that_cannot_be(changed: dict[str, Any], expected: str) -> None:

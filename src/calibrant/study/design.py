@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
-from typing import Any
+from typing import Any, get_type_hints
 
 from calibrant.errors import InvalidData
 from calibrant.records import content_hash, from_row
@@ -32,6 +33,10 @@ MEASURES = {
 }
 """What a participant is summarised by -> its definition."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+FIELDS = {"agree", "age", "nonce", "language"}
+"""Names that the first form uses itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,11 +155,20 @@ class Design:
         if not self.contrasts:
             object.__setattr__(self, "contrasts", planned(self.arms))
         for contrast in self.contrasts:
-            if contrast.measure not in MEASURES:
-                known = ", ".join(MEASURES)
-                raise InvalidData(f"no measure is called {contrast.measure!r}: there are {known}")
-            self.arm(contrast.arm)
-            self.arm(contrast.than)
+            self._check(contrast)
+
+    def _check(self, contrast: Contrast) -> None:
+        """Refuse what no data could ever answer."""
+        if contrast.measure not in MEASURES:
+            known = ", ".join(MEASURES)
+            raise InvalidData(f"no measure is called {contrast.measure!r}: there are {known}")
+        arm, than = self.arm(contrast.arm), self.arm(contrast.than)
+        if arm == than:
+            raise InvalidData(f"{contrast.name}: an arm is set against another one")
+        if contrast.measure != "accuracy" and "none" in (arm.form, than.form):
+            raise InvalidData(f"{contrast.name}: it takes a model's answer in both arms")
+        if contrast.measure == "slope" and not arm.confidence:
+            raise InvalidData(f"{contrast.name}: a slope takes the first arm's confidence")
 
     def arm(self, name: str) -> Arm:
         """The arm of this name."""
@@ -197,7 +211,23 @@ class Design:
             raise InvalidData(f"no design of a study: {error}") from error
 
 
+def _check_kinds(design: Design) -> None:
+    for name, kind in get_type_hints(Design).items():
+        value = getattr(design, name)
+        if kind is float:
+            fits = type(value) in (int, float) and math.isfinite(value)
+        elif kind in KINDS:
+            fits = type(value) is kind
+        else:
+            fits = isinstance(value, tuple) and all(value)
+        if not fits:
+            raise InvalidData(f"{name} is {value!r}: it must be {KINDS.get(kind, 'a list')}")
+    if taken := FIELDS & set(design.id_parameters):
+        raise InvalidData(f"id_parameters: {', '.join(sorted(taken))} is a name of our own")
+
+
 def _check(design: Design) -> None:
+    _check_kinds(design)
     names = design.arm_names
     for name in names:
         if names.count(name) > 1:
