@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,9 +27,11 @@ from calibrant.study.policies import crowd
 from calibrant.study.store import Store
 from calibrant.study.thresholds import thresholds
 from calibrant.study.virtual import virtual
+from calibrant.tables import read_table
 from calibrant.web.security import Secured
 
 from .conftest import make_design, make_items
+from .test_store import someone
 from .walk import Walker
 
 Message = dict[str, Any]
@@ -168,6 +171,31 @@ def test_a_reason_is_given(tmp_path: Path) -> None:
 def test_numbers_that_cannot_be(words: str, study: Callable[..., Study]) -> None:
     found = CliRunner().invoke(app(["study"]), ["study", *words.format(study().folder).split()])
     assert found.exit_code != 0 and isinstance(found.exception, (SystemExit, InvalidData))
+
+
+def called(*words: str) -> Any:
+    """What a verb of the study prints as JSON."""
+    found = CliRunner().invoke(app(["study"]), ["study", *words, "--json"])
+    assert found.exit_code == 0, found.output + repr(found.exception)
+    return json.loads(found.stdout)
+
+
+def test_the_verbs_one_after_the_other(study: Callable[..., Study], tmp_path: Path) -> None:
+    made, copy = str(study().folder), str(tmp_path / "copy")
+    found = called("simulate", made, "--participants", "8", "--out", copy)
+    assert found["finished"] == 8 and not found["failed"]
+    found = called("analyse", copy, "--n-permutations", "99", "--n-resamples", "50")
+    assert found["primary"] and (tmp_path / "copy/report/report.html").exists()
+    assert called("export", copy) == {"participants": 8, "trials": 8 * 9}
+    person = read_table(tmp_path / "copy/export/participants.csv")[0]["participant"]
+    before = Study(copy)
+    assert called("link", copy, person)["path"].startswith("/s/")
+    assert before.store.logged()[-1][1:] == ("new link", "")
+    Study(made).store.start(someone("came and left"))
+    assert called("close", made)["closed"]
+    assert called("export", made) == {"participants": 1, "trials": 0}
+    header = (Path(made) / "export/trials.csv").read_text()
+    assert header.startswith("participant,") and header.count("\n") == 1
 
 
 def test_a_hidden_confidence_has_no_threshold(study: Callable[..., Study]) -> None:
