@@ -9,7 +9,7 @@ import pytest
 
 from calibrant import metrics
 from calibrant.errors import InvalidData
-from calibrant.evaluation.grader_error import accuracy, corrected, ece, mean_of, sample
+from calibrant.evaluation.grader_error import accuracy, corrected, ece, mean_of, sample, upward
 from calibrant.evaluation.table import Column, Table
 
 SENSITIVITY, SPECIFICITY = 0.8, 0.9
@@ -107,6 +107,21 @@ def test_intervals_cover_what_the_grader_alone_misses(name: str) -> None:
     measure, truth = TRUTHS[name]
     covered = _coverage(measure, lambda: truth)
     assert 0.90 <= covered <= 1.0, covered
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.02, 0.05])
+def test_an_ece_near_nothing_is_covered(shift: float) -> None:
+    p = np.random.default_rng(99).beta(2, 1.2, 400_000)
+    gaps = p - np.clip(p - shift, 0, 1)
+    truth = np.abs(np.bincount(np.minimum((p * 10).astype(int), 9), gaps)).sum() / p.size
+    hits = []
+    for seed in range(N_WORLDS // 2):
+        confidence, _, graded, human = world(seed, shift=shift)
+        drawn = sample(graded, human, np.arange(N), n_resamples=300, seed=seed)
+        cell = upward(ece(drawn, confidence, 10))
+        assert cell is not None and cell["low"] is not None and cell["high"] is not None
+        hits.append(cell["low"] <= truth <= cell["high"])
+    assert np.mean(hits) >= 0.85
 
 
 def test_intervals_cover_when_people_found_no_error() -> None:
