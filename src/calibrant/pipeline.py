@@ -273,6 +273,11 @@ def evaluate_stage(
         found["left_out"] = told
     if human or (run.folder / STAGE).is_dir():
         verdicts = human_verdicts(human or run.folder)
+        if strange := verdicts.keys() - {one.id for one in run.read("answers")}:
+            raise InvalidData(
+                f"{human}: {len(strange)} verdicts are of answers that {run.folder} does not hold,"
+                f" such as {min(strange)}"
+            )
         rulings = [verdicts.get(item.answer.id) for item in items]
         told = [np.nan if r is None else TO_NUMBER[r.verdict] for r in rulings]
         if np.isnan(told).all():

@@ -90,6 +90,12 @@ ATTACKS = {
     "memory": "x = bytearray(1 << 30)",
     "memory of many": "import os, time\n"
     "for i in range(8): os.fork()\nx = bytearray(100 << 20); time.sleep(9)",
+    "memory of a thread's children": "import os, threading, time\n"
+    "def work():\n"
+    "    for i in range(6):\n"
+    "        if not os.fork(): x = bytearray(100 << 20); time.sleep(1.5); os._exit(0)\n"
+    "    time.sleep(1.5)\n"
+    "one = threading.Thread(target=work); one.start(); one.join()",
     "output": "while True: print('x' * 1000)",
     "errors": "import sys\nwhile True: sys.stderr.write('x' * 1000)",
     "sleep": "import time; time.sleep(60)",

@@ -208,12 +208,10 @@ def _pages(pid: int) -> int:
 
 def _family(pid: int) -> Iterator[int]:
     yield pid
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
-    except OSError:
-        return
-    for child in children:
-        yield from _family(int(child))
+    for file in Path(f"/proc/{pid}/task").glob("*/children"):  # each thread has its own
+        with suppress(OSError):
+            for child in file.read_text("ascii").split():
+                yield from _family(int(child))
 
 
 def _as_nobody() -> list[str]:
