@@ -88,7 +88,7 @@ def test_a_run_graded_by_hand_is_corrected_without_asking(
     here.append(STAGE, given)
     assert evaluate_stage(here, SETTINGS)["grader_error"][0]["n_human"] == 30
     write_table(tmp_path / "other.csv", [{"answer_id": "another", "correct": 1}])
-    with pytest.raises(InvalidData, match="1 verdicts are of answers that .* such as another"):
+    with pytest.raises(InvalidData, match=r"1 verdicts are of answers that .* such as another"):
         evaluate_stage(here, SETTINGS, tmp_path / "other.csv")
     test = {item.answer.id for item in sample_to_grade(here, 10_000)}
     learned = next(one.id for one in here.read("answers") if one.id not in test)

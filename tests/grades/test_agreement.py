@@ -102,8 +102,22 @@ def test_a_table(tmp_path: Path) -> None:
     with pytest.raises(InvalidData, match=r"row 1: 'perhaps' is no verdict"):
         human_graded(tmp_path / "b.jsonl")
     write_table(tmp_path / "c.jsonl", [{**ROWS[0], "question": ""}])
-    with pytest.raises(InvalidData, match=r"row 1: a question has no text"):
+    with pytest.raises(InvalidData, match=r"row 1: field 'question' is missing or empty"):
         human_graded(tmp_path / "c.jsonl")
+    without = {name: value for name, value in ROWS[0].items() if name != "question"}
+    write_table(tmp_path / "d.jsonl", [ROWS[0], without])
+    with pytest.raises(InvalidData, match=r"row 2: field 'question' is missing or empty"):
+        human_graded(tmp_path / "d.jsonl")
+
+
+def test_a_table_is_read_as_elsewhere(tmp_path: Path) -> None:
+    row = {"question": "Which?", "choices": ["Rome", "Oslo"], "target": "B", "answer": "Oslo"}
+    none = {"question": "Who?", "answerable": False, "answer": "Ann", "target": "", "choices": None}
+    bar = {"question": "a|b?", "targets": None, "target": "a|b", "answer": "a|b"}
+    write_table(tmp_path / "a.jsonl", [one | {"correct": 1} for one in (row, none, bar)])
+    items, _, _ = human_graded(tmp_path / "a.jsonl")
+    assert [item.question.targets for item in items] == [("Oslo",), (), ("a|b",)]
+    assert not items[1].question.answerable
 
 
 def test_a_run_that_was_graded_by_hand(tmp_path: Path) -> None:

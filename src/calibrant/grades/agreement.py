@@ -19,10 +19,11 @@ from calibrant.errors import InvalidData, NothingGraded
 from calibrant.grades.grader import Grader, grade, grader_called
 from calibrant.grades.human import human_verdicts, verdict_of
 from calibrant.metrics import interval, resample
-from calibrant.records import Answer, Answered, Grade, ModelName, Question, Verdict
+from calibrant.questions.fields import question_of
+from calibrant.records import Answer, Answered, Grade, ModelName, Source, Verdict
 from calibrant.runs import Run
 from calibrant.settings import settings_of
-from calibrant.tables import as_list, column, read_table
+from calibrant.tables import Reading, column, read_table
 
 Floats = NDArray[np.float64]
 TO_NUMBER = {Verdict.CORRECT: 1.0, Verdict.INCORRECT: 0.0, Verdict.UNGRADED: np.nan}
@@ -168,7 +169,8 @@ def human_graded(
     rows = read_table(source)
     for name in ("question", "answer"):
         column(rows, name, source)
-    items = [_item(row, f"{source}, row {i}") for i, row in enumerate(rows, 1)]
+    bars = ".csv" in Path(source).name
+    items = [_item(row, f"{source}, row {i}", bars) for i, row in enumerate(rows, 1)]
     said = [
         verdict_of(v, f"{source}, row {i}")
         for i, v in enumerate(column(rows, human or "correct", source), 1)
@@ -177,18 +179,13 @@ def human_graded(
     return items, np.array([TO_NUMBER[v] for v in said], dtype=np.float64), told
 
 
-def _item(row: dict[str, Any], where: str) -> Answered:
+def _item(row: dict[str, Any], where: str, bars: bool) -> Answered:
     try:
-        question = Question(
-            text=str(row["question"] or ""),
-            context=str(row.get("context") or ""),
-            choices=as_list(row.get("choices")),
-            targets=as_list(row.get("targets", row.get("target"))),
-            tests=str(row.get("tests") or ""),
-        )
+        table = Source(name="table", split="test")
+        question = question_of(row, Reading(as_published=True), source=table, bars=bars)
     except InvalidData as error:
         raise InvalidData(f"{where}: {error}") from error
-    text = str(row["answer"] or "")
+    text = str(row.get("answer") or "")
     answer = Answer(
         question_id=question.id,
         text=text,
