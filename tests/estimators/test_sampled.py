@@ -118,7 +118,7 @@ def test_graph_has_the_answer_as_a_node() -> None:
     assert alone < central < 0
 
 
-def test_samples_short_of_their_number_are_told() -> None:
+def test_samples_short_of_their_number_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     whole, short = item_of("Paris", "Paris", "Rome", "Oslo", "Paris"), item_of("Paris", "Paris")
     for estimator in (
         Sampling(n_samples=3, source="given"),
@@ -128,7 +128,9 @@ def test_samples_short_of_their_number_are_told() -> None:
         found = estimator.fit([], [], GIVEN, 0).score([short, whole], GIVEN)
         assert found.reasons == {0: "1 samples in place of 3"}
         assert not np.isnan(found.values[1])
-    weighted = Sampling(form="likelihood", n_samples=3, source="given")
+    drawn = Sampling(n_samples=3, source="given").samples([short, whole], GIVEN)
+    monkeypatch.setattr(Sampling, "samples", lambda *_: drawn)
+    weighted = Sampling(form="likelihood", n_samples=3)
     found = weighted.fit([], [], GIVEN, 0).score([short, whole], GIVEN)
     assert found.reasons == {0: "1 samples in place of 3", 1: MISSING}
 
@@ -142,9 +144,10 @@ def test_given_samples_need_no_model(tmp_path: Path) -> None:
         require([PTrue(source="given")], GIVEN)
     with pytest.raises(MissingCapability, match="hidden_states"):
         require([Sampling(source="given", equivalence="judge")], GIVEN)
-    for form in (Sampling(form="likelihood", **given), SemanticEntropy(form="weighted", **given)):
-        with pytest.raises(MissingCapability, match=f"{form.form} needs sample_log_probs of the"):
-            require([form], GIVEN, [item_of("Paris", "Paris")])
+    with pytest.raises(InvalidData, match=r"by which sampling weighs.*set form=counting"):
+        Sampling(form="likelihood", **given)
+    with pytest.raises(InvalidData, match=r"by which semantic_entropy weighs.*set form=discrete"):
+        SemanticEntropy(form="weighted", **given)
     estimator = Sampling(n_samples=2, source="given")
     items = [
         Graded(

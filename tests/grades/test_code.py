@@ -79,6 +79,10 @@ ATTACKS = {
     "kernel": "open('/proc/sysrq-trigger', 'w').write('b')",
     "large file": "open('/tmp/x', 'w').write('a' * (2 << 20))",
     "many files": "for i in range(99): open(f'/tmp/{i}', 'w').write('a' * (1 << 20))",
+    "empty files": "for i in range(10**6): open(f'/tmp/{i}', 'w').close()",
+    "memory of nobody": "import ctypes\nassert ctypes.CDLL(None).shmget(0, 1 << 20, 0o1600) >= 0",
+    "files of nobody": "import os; os.memfd_create('x')",
+    "message queues": "import ctypes\nassert ctypes.CDLL(None).msgget(0, 0o1600) >= 0",
     "root again": "import os; os.setuid(0)",
     "namespaces": "import ctypes; assert ctypes.CDLL(None).unshare(0x10000000) == 0",
     "mount": "import ctypes; assert ctypes.CDLL(None).mount(b'a', b'/tmp', b'tmpfs', 0, 0) == 0",
@@ -172,10 +176,10 @@ def _is_there(path: Path) -> bool:
 
 
 def test_a_harness_that_fails_leaves_ungraded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox, "_sandbox", lambda python, limits: ["/bin/false"])
+    monkeypatch.setattr(sandbox, "_sandbox", lambda *_: ["/bin/false"])
     found = Code().grade([item("def double(x): return 2 * x")])[0]
     assert found.verdict is Verdict.UNGRADED and "did not start" in found.reason
-    monkeypatch.setattr(sandbox, "_sandbox", lambda python, limits: ["/no/such/program"])
+    monkeypatch.setattr(sandbox, "_sandbox", lambda *_: ["/no/such/program"])
     assert Code().grade([item("x = 1")])[0].verdict is Verdict.UNGRADED
 
 

@@ -212,6 +212,16 @@ def test_chain_asks_the_next_only_for_what_is_left() -> None:
     assert grade([item("5", "Paris")], "exact+number")[0].verdict is Verdict.UNGRADED
 
 
+def test_a_chain_is_settled_where_all_of_it_is() -> None:
+    asked = Question(text="Write double(x).", tests="assert True", targets=())
+    chain = grader_called("code+exact")
+    assert chain.settled(asked) is None, "code asks for no target"
+    settled = chain.settled(Question(text="Write double(x)."))
+    assert settled is not None and settled.verdict is Verdict.UNGRADED
+    unanswerable = chain.settled(Question(text="Who?", answerable=False))
+    assert unanswerable is not None and unanswerable.verdict is Verdict.INCORRECT
+
+
 def test_settings_of_a_chain_go_where_they_belong() -> None:
     chain = grader_called("exact+number+embedding", ["relative=0.1", "threshold=0.7"])
     assert [settings_of(link) for link in chain.links][1:] == [

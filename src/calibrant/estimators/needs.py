@@ -23,7 +23,7 @@ def lacks(estimator: Estimator, model: Model, items: Sequence[Answered] | None =
     needs = estimator.needs if items is None else estimator.needs - {Capability.LOGPROBS}
     missing = sorted(str(need) for need in needs - model.capabilities)
     scored = _scored(estimator, items)
-    unread = [name for name in estimator.reads if not any(getattr(a, name, ()) for a in scored)]
+    unread = [name for name in estimator.reads if not any(getattr(a, name) for a in scored)]
     return missing + [f"{name} of the answers" for name in unread if scored]
 
 

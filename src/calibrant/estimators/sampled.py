@@ -14,6 +14,7 @@ from calibrant.answers.extract import extract
 from calibrant.answers.generate import MAX_NEW_TOKENS
 from calibrant.answers.sample import Sampling, sample
 from calibrant.answers.sample_remote import sample_remote
+from calibrant.errors import InvalidData
 from calibrant.estimators.estimator import (
     Estimator,
     Say,
@@ -27,8 +28,8 @@ from calibrant.models.model import Capability, Model
 from calibrant.models.remote import Chat
 from calibrant.records import Answer, Answered
 
-WEIGHING = ("likelihood", "weighted")
-"""Forms that weigh samples by their likelihood."""
+WEIGHING = {"likelihood": "counting", "weighted": "discrete"}
+"""Forms that weigh samples by their likelihood, and those that do not."""
 MISSING = "the samples have no token log-probabilities"
 Floats = NDArray[np.float64]
 
@@ -59,13 +60,20 @@ class Sampled(Estimator, ABC):
         """Generation, unless samples are given."""
         return frozenset() if self.source == "given" else frozenset({Capability.GENERATE})
 
+    def __post_init__(self) -> None:
+        """Given samples are texts: there is nothing to weigh them by."""
+        super().__post_init__()
+        form = getattr(self, "form", "")
+        if self.source == "given" and form in WEIGHING:
+            raise InvalidData(
+                f"given samples have no log-probabilities, by which {self.name} weighs them in the"
+                f" form {form!r}: set form={WEIGHING[form]}"
+            )
+
     @property
     def reads(self) -> tuple[str, ...]:  # type: ignore[override]  # it depends on a setting
-        """Samples, where they are given; forms that weigh them, what given ones never have."""
-        if self.source != "given":
-            return ()
-        weighs = getattr(self, "form", "") in WEIGHING
-        return ("samples", "sample_log_probs") if weighs else ("samples",)
+        """Samples, where they are given."""
+        return ("samples",) if self.source == "given" else ()
 
     @property
     def variant(self) -> str:

@@ -62,8 +62,9 @@ class Chain(Grader):
         return "+".join(grader.label for grader in self.links)
 
     def settled(self, question: Question) -> Ruling | None:
-        """What the last grader says of the question."""
-        return self.links[-1].settled(question)
+        """What the last grader says of the question, where it is settled for all of them."""
+        rulings = [grader.settled(question) for grader in self.links]
+        return rulings[-1] if all(rulings) else None
 
     def rulings(self, items: Sequence[Answered], note: Note) -> list[Ruling]:
         """Each grader rules on what is left."""

@@ -2,8 +2,9 @@
 
 Inside there is a Python with its libraries, read-only, an empty /tmp of a few megabytes, no
 network, no other process, no environment, and no user with rights. Processor time, wall time,
-memory, processes, files and output are limited. A program that sets out to forge a pass from within
-the interpreter that runs its tests could do so; one that only ends early does not pass.
+memory, processes, files and output are limited; some system calls are refused. A program that sets
+out to forge a pass from within the interpreter that runs its tests could do so; one that only ends
+early does not pass.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import Literal
 
 from calibrant.errors import NoSandbox
+from calibrant.grades.syscalls import syscall_filter
 
 End = Literal["passed", "failed", "limit", "harness"]
 NOBODY = "65533"
@@ -68,6 +70,8 @@ class ProgramLimits:
     """Processes and threads."""
     file_mb: int = 1
     """Size of a file; /tmp has room for 16 of them."""
+    n_files: int = 2000
+    """In /tmp."""
     output_mb: int = 1
     """What is printed."""
 
@@ -125,13 +129,16 @@ def run_program(
         given.write(ascii(job).encode())
         given.seek(0)
         command = [python, "-I", "-S", "-B", "-c", _RUNNER]
+        rules = stack.enter_context(tempfile.TemporaryFile())
+        rules.write(syscall_filter())
+        rules.seek(0)
         try:
             child = subprocess.Popen(
-                [*_sandbox(python, limits), *command] if sandboxed else command,
+                [*_sandbox(python, limits, rules.fileno()), *command] if sandboxed else command,
                 stdin=given,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                pass_fds=(write_fd,),
+                pass_fds=(write_fd, rules.fileno()),
                 env={"PATH": "/usr/bin:/bin"},  # bubblewrap's own environment can be read inside
                 cwd=home or "/",
                 start_new_session=True,
@@ -171,8 +178,11 @@ def _watch(
                 over = f"took longer than {limits.wall_s:g} s"
             elif now - checked > _CHECK_S:
                 checked = now
-                if _resident_mb(child.pid) > limits.memory_mb:
+                family = list(_family(child.pid))
+                if _resident_mb(family) > limits.memory_mb:
                     over = f"took more than {limits.memory_mb} MB of memory"
+                elif _n_files(family[-1]) > limits.n_files:
+                    over = f"made more than {limits.n_files} files"
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)  # the sandbox's first process takes all with it
         child.wait()
@@ -194,9 +204,21 @@ def _outcome(told: bytes, output: str, over: str, token: str, code: int) -> Outc
     return Outcome(end="failed", reason="ended before its tests did", output=output)
 
 
-def _resident_mb(pid: int) -> float:
-    """Memory of a process and of those that it started."""
-    return sum(_pages(p) for p in _family(pid)) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+def _resident_mb(pids: Iterable[int]) -> float:
+    """Memory of processes."""
+    return sum(map(_pages, pids)) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+
+
+def _n_files(pid: int) -> int:
+    """Files in a process's /tmp, where that is not ours."""
+    try:
+        place = f"/proc/{pid}/root/tmp"
+        if os.stat(place).st_dev == os.stat("/tmp").st_dev:
+            return 0
+        found = os.statvfs(place)
+    except OSError:  # it ended, or it is not ours to look at
+        return 0
+    return found.f_files - found.f_ffree
 
 
 def _pages(pid: int) -> int:
@@ -207,6 +229,7 @@ def _pages(pid: int) -> int:
 
 
 def _family(pid: int) -> Iterator[int]:
+    """A process and those that it started; the last one is inside, once there is a sandbox."""
     yield pid
     for file in Path(f"/proc/{pid}/task").glob("*/children"):  # each thread has its own
         with suppress(OSError):
@@ -249,7 +272,7 @@ def _end(holder: subprocess.Popen[bytes]) -> None:
     holder.communicate()
 
 
-def _sandbox(python: str, limits: ProgramLimits) -> list[str]:
+def _sandbox(python: str, limits: ProgramLimits, rules_fd: int) -> list[str]:
     """The command that a program's command follows."""
     holder = str(_no_network().pid)
     command = [*_as_nobody(), "nsenter", "--preserve-credentials", "--user", "--net"]
@@ -267,6 +290,7 @@ def _sandbox(python: str, limits: ProgramLimits) -> list[str]:
     for device in ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"):
         command += ["--dev-bind", device, device]
     command += ["--size", str(16 * limits.file_mb << 20), "--tmpfs", "/tmp", "--chdir", "/tmp"]
+    command += ["--seccomp", str(rules_fd)] if syscall_filter() else []
     return [*command, "--remount-ro", "/", "--"]
 
 
