@@ -20,7 +20,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 Files = Mapping[str, bytes]
-BRANCH = "refs/convert/parquet"
 ASKED = re.compile(
     r"/(?:api/)?datasets/(?P<name>[^/]+/[^/]+)"
     r"(?:/(?P<verb>resolve|revision|tree|paths-info)/(?P<revision>[^/]+)(?:/(?P<file>.*))?)?"
@@ -39,11 +38,6 @@ for name in sys.argv[1:]:
 """
 
 
-def commit_of(revision: str) -> str:
-    """The commit that a revision is at."""
-    return revision if len(revision) == 40 else hashlib.sha1(revision.encode()).hexdigest()
-
-
 def parquet(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """A file of these rows."""
     file = io.BytesIO()
@@ -55,10 +49,7 @@ class FakeHub:
     """Serves {name: {revision: {path: content}}} while it is entered."""
 
     def __init__(self, repositories: Mapping[str, Mapping[str, Files]], home: Path) -> None:
-        self.at = {
-            name: {commit_of(revision): files for revision, files in revisions.items()}
-            for name, revisions in repositories.items()
-        }
+        self.at = repositories
         self.home = home
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
 
@@ -92,13 +83,13 @@ def _handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             form = self.rfile.read(int(self.headers["content-length"] or 0)).decode()
-            path = unquote(urlsplit(self.path).path).replace(BRANCH, commit_of(BRANCH))
+            path = unquote(urlsplit(self.path).path)
             found = ASKED.fullmatch(path)
             if not found or found["name"] not in hub.at:
                 return self._missing("RepoNotFound")
             if not found["verb"]:
                 return self._tell({"id": found["name"]})
-            commit, file = commit_of(found["revision"]), found["file"] or ""
+            commit, file = found["revision"] or "", found["file"] or ""
             files = hub.at[found["name"]].get(commit)
             if files is None:
                 return self._missing("RevisionNotFound")
@@ -142,15 +133,17 @@ def _handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
+def _oid(path: str) -> str:
+    return hashlib.sha1(path.encode()).hexdigest()
+
+
 def _tree(files: Files) -> list[dict[str, Any]]:
     """Every folder and file."""
     places = [path.split("/") for path in files]
     folders = dict.fromkeys("/".join(p[:n]) for p in places for n in range(1, len(p)))
     found: list[dict[str, Any]] = [
-        {"type": "directory", "path": path, "oid": commit_of(path)} for path in folders
+        {"type": "directory", "path": path, "oid": _oid(path)} for path in folders
     ]
     for path, content in files.items():
-        found.append(
-            {"type": "file", "path": path, "size": len(content), "oid": commit_of(path + "/")}
-        )
+        found.append({"type": "file", "path": path, "size": len(content), "oid": _oid(path + "/")})
     return found

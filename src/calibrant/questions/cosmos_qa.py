@@ -12,7 +12,8 @@ class CosmosQa(Published):
 
     name: ClassVar = "cosmos_qa"
     hub: ClassVar = "allenai/cosmos_qa"
-    revision: ClassVar = "refs/convert/parquet"
+    revision: ClassVar = "ed50fe83db62b355759053b1cd5eef344ee371e0"
+    converted: ClassVar = True
     schema: ClassVar = "dataset card: context, question, answer0..3, label (-1 in test)"
     part: ClassVar = "train"
 

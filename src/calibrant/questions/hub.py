@@ -11,10 +11,6 @@ from calibrant.errors import DataUnavailable, MissingExtra
 from calibrant.models.hub import why_silent
 from calibrant.tables import Row
 
-CONVERTED = "refs/convert/parquet"
-"""The branch with the hub's own conversion to Parquet, for repositories that hold a script. It
-declares no configurations: one is read that is the only one."""
-
 
 def hub_rows(
     name: str, config: str, split: str, revision: str, *, files: str = "", source: str
@@ -23,8 +19,10 @@ def hub_rows(
 
     Parameters
     ----------
+    config
+        Empty where the repository declares none.
     revision
-        A commit, or `CONVERTED`.
+        A commit.
     files
         JSONL files to read in place of what the repository declares, as a pattern.
 
@@ -41,8 +39,7 @@ def hub_rows(
     except ImportError as error:
         raise MissingExtra(f"loading {source} from the hub", "hub") from error
     datasets.disable_progress_bars()
-    declared = "" if revision == CONVERTED else config
-    what: dict[str, Any] = {"path": name, "name": declared or None, "revision": revision}
+    what: dict[str, Any] = {"path": name, "name": config or None, "revision": revision}
     if files:
         places = {split: f"hf://datasets/{name}@{revision}/{files}"}
         what = {"path": "json", "data_files": places}
@@ -56,7 +53,7 @@ def hub_rows(
         first = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise _unavailable(source, name, silent or first) from error
     commit = revision if files else str(builder.hash)  # from the cache it may be any
-    if revision not in (CONVERTED, commit):
+    if revision != commit:
         raise _unavailable(source, name, f"the local cache holds commit {commit}, not {revision}")
     return found, commit
 

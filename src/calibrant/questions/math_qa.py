@@ -13,7 +13,8 @@ class MathQa(Published):
 
     name: ClassVar = "math_qa"
     hub: ClassVar = "allenai/math_qa"
-    revision: ClassVar = "refs/convert/parquet"
+    revision: ClassVar = "795ca7da22406a2d62cc8874d0f2b427386b68db"
+    converted: ClassVar = True
     schema: ClassVar = "dataset card: Problem, options (text 'a ) 38 , b ) ...'), correct (a-e)"
     part: ClassVar = "train"
 

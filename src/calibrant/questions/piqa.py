@@ -13,7 +13,8 @@ class Piqa(Published):
     name: ClassVar = "piqa"
     hub: ClassVar = "ybisk/piqa"
     config: ClassVar = "plain_text"
-    revision: ClassVar = "refs/convert/parquet"
+    revision: ClassVar = "078a131412f46a38025a762322c174a8bae2610c"
+    converted: ClassVar = True
     schema: ClassVar = "dataset card: goal, sol1, sol2, label (-1 in test)"
     part: ClassVar = "train"
 

@@ -41,8 +41,10 @@ class Published(QuestionSource):
     config: ClassVar[str] = ""
     """Configuration there."""
     revision: ClassVar[str] = ""
-    """Commit there, or "refs/convert/parquet" where the repository holds a script: that is the
-    hub's own conversion to Parquet, a branch that may move."""
+    """Commit there."""
+    converted: ClassVar[bool] = False
+    """The repository holds a script; the commit is of the hub's own conversion to Parquet, in which
+    no configuration is declared and only one is to be found."""
     hub_files: ClassVar[str] = ""
     """JSONL files there, as a pattern, where only a script knows of them."""
     schema: ClassVar[str] = ""
@@ -176,7 +178,7 @@ class Published(QuestionSource):
         elif self.hub:
             rows, commit = hub_rows(
                 self.hub,
-                self.config,
+                "" if self.converted else self.config,
                 self.wanted,
                 self.revision,
                 files=self.hub_files,

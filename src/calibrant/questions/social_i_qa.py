@@ -12,7 +12,8 @@ class SocialIQa(Published):
 
     name: ClassVar = "social_i_qa"
     hub: ClassVar = "allenai/social_i_qa"
-    revision: ClassVar = "refs/convert/parquet"
+    revision: ClassVar = "537a2ec8ec565adc0b70b70752893e59e024df26"
+    converted: ClassVar = True
     schema: ClassVar = "dataset card: context, question, answerA..C, label (1-3 as text)"
     part: ClassVar = "train"
 

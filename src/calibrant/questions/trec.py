@@ -17,7 +17,8 @@ class Trec(Published):
 
     name: ClassVar = "trec"
     hub: ClassVar = "CogComp/trec"
-    revision: ClassVar = "refs/convert/parquet"
+    revision: ClassVar = "65752bf53af25bc935a0dce92fb5b6c930728450"
+    converted: ClassVar = True
     schema: ClassVar = "dataset card: text, coarse_label (0-5: ABBR, ENTY, DESC, HUM, LOC, NUM)"
     open_text: ClassVar = "{text} It is one of: {choices}."
     part: ClassVar = "train"
