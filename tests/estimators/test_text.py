@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.special import expit
 from transformers import AutoModel, AutoTokenizer
 
 from calibrant.answers.evidence import embeddings, sequences
@@ -185,7 +186,7 @@ def test_resumed_training_ends_the_same(
     from calibrant.training.text_tuning import TextTuning
 
     items = telling(64, 0)
-    how = TunedEncoder(encoder=encoder_folder, n_epochs=2, batch_size=8)
+    how = TunedEncoder(encoder=encoder_folder, n_epochs=2, batch_size=8, patience=9)
     expected = how.fit(items, items, Given(), 0).score(items, Given()).values
     real, calls = TextTuning.backward, []
 
@@ -220,3 +221,21 @@ def test_an_endpoint_may_hold_the_encoder(tmp_path: Path) -> None:
     high = [c.value is not None and c.value > 0.5 for c in found]
     assert high == ["yes" in item.answer.text for item in test]
     assert seen[0].startswith("s.\nWhat is ")
+
+
+def test_tuning_starts_from_the_frozen_encoder_and_the_length(encoder_folder: str) -> None:
+    def long(numbers: range) -> list[Graded]:
+        return [item(i, "yes " * (20 + 5 * (i % 7)), i % 7 > 2) for i in numbers]
+
+    items, other = long(range(140)), long(range(200, 260))
+    how = TunedEncoder(encoder=encoder_folder, n_epochs=0.01, learning_rate=0.0, max_tokens=12)
+    rows = sequences(items, encoder_called(encoder_folder), 12)
+    assert len({tuple(row[-3:]) for row in rows}) == 1, "what is read says nothing of the length"
+    fitted = how.fit(items, other, Given(), 0)
+    frozen = TextEmbedding(encoder=encoder_folder, head="logistic", max_tokens=12)
+    right = np.array([i.correct for i in other], dtype=np.float64)
+    knows, does_not = (
+        auroc(expit(one.score(other, Given()).values), right)
+        for one in (fitted, frozen.fit(items, other, Given(), 0))
+    )
+    assert knows > 0.95 > does_not

@@ -41,11 +41,11 @@ class AnswerLength(Estimator):
     ) -> FittedEstimator:
         """The regression."""
         kept, correct = graded_only(train)
-        return FittedAnswerLength(self, LogisticHead.fit(_features(kept), correct))
+        return FittedAnswerLength(self, LogisticHead.fit(length_features(kept), correct))
 
 
-def _features(items: Sequence[Answered]) -> NDArray[np.float64]:
-    """(N, 2): log(1 + characters) and its square."""
+def length_features(items: Sequence[Answered]) -> NDArray[np.float64]:
+    """Of each answer's characters, (N, 2): log(1 + characters) and its square."""
     length = np.log1p(np.array([len(item.answer.text) for item in items], dtype=np.float64))
     return np.stack([length, length**2], axis=-1)
 
@@ -58,7 +58,7 @@ class FittedAnswerLength(FittedEstimator):
 
     def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
         """Log-odds of the regression."""
-        return Scores.whole(self.head.score(_features(items)))
+        return Scores.whole(self.head.score(length_features(items)))
 
     def save(self, folder: Path) -> dict[str, Any]:
         """The head."""

@@ -1,4 +1,8 @@
-"""A text encoder tuned to judge answers: for answers of any model, with no access to that model."""
+"""A text encoder tuned to judge answers: for answers of any model, with no access to that model.
+
+Tuning starts from a logistic regression on the frozen encoder's states (linear probing, then
+fine-tuning: Kumar et al. 2022) and on the answer's length, which a text that was cut does not show.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +17,17 @@ from peft import LoraConfig
 from safetensors.torch import save_file
 
 from calibrant.answers.evidence import sequences
+from calibrant.estimators.answer_length import length_features
 from calibrant.estimators.estimator import (
     Estimator,
     FittedEstimator,
     Say,
     Scores,
     graded_only,
-    log_odds,
     non_default,
     silent,
 )
+from calibrant.estimators.vector_head import fit_logistic
 from calibrant.models.encoder import (
     DEFAULT,
     Encoder,
@@ -39,7 +44,9 @@ from calibrant.training.text_tuning import TextTuning
 
 @dataclass(frozen=True, kw_only=True)
 class TunedEncoder(Estimator):
-    """LoRA through a small encoder over category, question, chosen option and answer's end."""
+    """LoRA through a small encoder over category, question, chosen option and answer's end; its
+    head starts from the frozen encoder's and knows the answer's length.
+    """
 
     name: ClassVar = "tuned_encoder"
     encoder: str = DEFAULT
@@ -60,7 +67,7 @@ class TunedEncoder(Estimator):
     """Passes over the training answers at most."""
     batch_size: int = 32
     """Answers in one step."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-4
     """Peak rate."""
     patience: int = 3
     """Evaluations (four an epoch) without a better validation log loss before it stops."""
@@ -96,22 +103,31 @@ class TunedEncoder(Estimator):
             task="FEATURE_EXTRACTION",
         )
         config.exclude_modules = ["pooler.dense"]  # the mean is taken before it: no gradients
+        parts = [(kept, correct), (checked, checked_correct)]
+        rows = [_rows(items, encoder, self) for items, _ in parts]
+        lengths = [length_features(items) for items, _ in parts]
+        frozen = [_pooled(some, encoder, self).double().numpy() for some in rows]
+        here, there = map(np.hstack, zip(frozen, lengths))
+        head = fit_logistic(here, correct, there, checked_correct)
+        weights_D2, bias = head.unscaled
         torch.manual_seed(seed)
         line = torch.nn.Linear(encoder.width, 1).to(encoder.device)
-        with torch.no_grad():  # start from the base rate
-            line.weight.zero_()
-            line.bias.fill_(float(log_odds(correct.mean())))
+        with torch.no_grad():
+            line.weight.copy_(torch.from_numpy(weights_D2[: encoder.width])[None])
+            line.bias.fill_(bias)
+        of_length = weights_D2[encoder.width :]
         with adapters.attached(encoder, config) as peft:
             tuning, checking = (
                 TextTuning(
                     peft,
                     line,
                     encoder,
-                    _rows(items, encoder, self),
+                    some,
                     labels.tolist(),
+                    (length @ of_length).tolist(),
                     precision=self.precision,
                 )
-                for items, labels in ((kept, correct), (checked, checked_correct))
+                for some, length, (_, labels) in zip(rows, lengths, parts)
             )
             settings = LoopSettings(
                 n_epochs=self.n_epochs,
@@ -123,12 +139,24 @@ class TunedEncoder(Estimator):
             trained = tune(tuning, checking, settings, line, seed=seed, folder=folder, say=say)
             adapters.load_trained(peft, trained.weights)
             weights = adapters.take(peft)
-        head = {name: trained.weights[f"head.{name}"] for name in ("weight", "bias")}
-        return FittedTunedEncoder(self, encoder.name, config, weights, head, trained.history)
+        tensors = {name: trained.weights[f"head.{name}"] for name in ("weight", "bias")}
+        tensors["length"] = torch.from_numpy(of_length)
+        return FittedTunedEncoder(self, encoder.name, config, weights, tensors, trained.history)
 
 
 def _rows(items: Sequence[Answered], encoder: Encoder, how: TunedEncoder) -> list[list[int]]:
     return sequences(items, encoder, how.max_tokens, tell_model=how.tell_model)
+
+
+@torch.no_grad()
+def _pooled(
+    rows: list[list[int]], encoder: Encoder, how: TunedEncoder, peft: Any = None
+) -> torch.Tensor:
+    """Pooled states (N, D), of the bare encoder or with an adapter on it."""
+    with encoder.computing_in(how.precision):
+        return encoder.batched(
+            rows, lambda part: encoder.pooled([rows[i] for i in part], peft).float()
+        )
 
 
 class FittedTunedEncoder(FittedEstimator):
@@ -147,7 +175,6 @@ class FittedTunedEncoder(FittedEstimator):
         self.encoder, self.config, self.weights, self.head = encoder, config, weights, head
         self.history = history
 
-    @torch.no_grad()
     def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
         """Log-odds of the line on the tuned encoder's pooled states."""
         if not items:
@@ -155,13 +182,11 @@ class FittedTunedEncoder(FittedEstimator):
         encoder = encoder_called(self.estimator.encoder)
         check_encoder(encoder, self.encoder)
         rows = _rows(items, encoder, self.estimator)
-        tuned = adapters.attached(encoder, self.config, self.weights)
-        with tuned as peft, encoder.computing_in(self.estimator.precision):
-            pooled_ND = encoder.batched(
-                rows, lambda part: encoder.pooled([rows[i] for i in part], peft).float()
-            )
+        with adapters.attached(encoder, self.config, self.weights) as peft:
+            pooled_ND = _pooled(rows, encoder, self.estimator, peft)
         logits_N1 = torch.nn.functional.linear(pooled_ND, self.head["weight"], self.head["bias"])
-        return Scores.whole(logits_N1[:, 0].double().numpy())
+        of_length = length_features(items) @ self.head["length"].numpy()
+        return Scores.whole(logits_N1[:, 0].double().numpy() + of_length)
 
     def save(self, folder: Path) -> dict[str, Any]:
         """The adapter in PEFT's format, the head, and which encoder they belong to."""

@@ -24,6 +24,8 @@ class TextTuning:
         `encoder` with an adapter on it.
     line
         The head: (B, D) -> (B, 1).
+    beside
+        Log-odds of each row that are added to the head's.
     budget
         Tokens of a micro-batch, padding included.
     precision
@@ -37,11 +39,15 @@ class TextTuning:
         encoder: Encoder,
         rows: Sequence[Sequence[int]],
         correct: Sequence[float],
+        beside: Sequence[float],
         budget: int = 2048,
         precision: Precision = "float32",
     ) -> None:
         self.peft, self.line, self.encoder, self.rows = peft, line, encoder, rows
-        self.correct = torch.tensor(correct, device=encoder.device, dtype=torch.float32)
+        self.correct, self.beside = (
+            torch.tensor(values, device=encoder.device, dtype=torch.float32)
+            for values in (correct, beside)
+        )
         self.budget, self.precision = budget, precision
 
     @property
@@ -69,5 +75,5 @@ class TextTuning:
     def _loss(self, part: list[int]) -> torch.Tensor:
         with self.encoder.computing_in(self.precision):
             pooled_BD = self.encoder.pooled([self.rows[i] for i in part], self.peft)
-        logits_B = self.line(pooled_BD.float())[:, 0]
+        logits_B = self.line(pooled_BD.float())[:, 0] + self.beside[part]
         return F.binary_cross_entropy_with_logits(logits_B, self.correct[part], reduction="sum")
