@@ -171,10 +171,11 @@ class Work:
             how = TextEmbedding()
             encoder = encoder_called(how.encoder)
             ids = [item.answer.id for item in self.splits[model][name]]
-            key = content_hash(ids, how.max_tokens, encoder.name.revision)
+            key = content_hash(ids, how.max_tokens, encoder.name.revision, TUNED.precision)
             path = self.out / "embeddings" / f"{key}.npy"
             if not path.exists():
-                found = embeddings(self.splits[model][name], encoder, how.max_tokens)
+                with encoder.computing_in(TUNED.precision):
+                    found = embeddings(self.splits[model][name], encoder, how.max_tokens)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 np.save(path, found.astype(np.float32))
             self.vectors[model, name] = np.load(path).astype(np.float64)
