@@ -223,7 +223,7 @@ def test_an_endpoint_may_hold_the_encoder(tmp_path: Path) -> None:
     assert seen[0].startswith("s.\nWhat is ")
 
 
-def test_tuning_starts_from_the_frozen_encoder_and_the_length(encoder_folder: str) -> None:
+def test_the_length_is_known_where_the_text_is_cut(encoder_folder: str) -> None:
     def long(numbers: range) -> list[Graded]:
         return [item(i, "yes " * (20 + 5 * (i % 7)), i % 7 > 2) for i in numbers]
 

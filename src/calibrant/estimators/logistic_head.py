@@ -63,12 +63,6 @@ class LogisticHead:
         scaled = (features - np.array(self.mean)) / np.array(self.spread)
         return np.asarray(scaled @ np.array(self.weights) + self.bias, dtype=np.float64)
 
-    @property
-    def unscaled(self) -> tuple[NDArray[np.float64], float]:
-        """Weights (D,) and bias for features as they are."""
-        weights = np.array(self.weights) / np.array(self.spread)
-        return weights, self.bias - float(weights @ np.array(self.mean))
-
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         return asdict(self)

@@ -1,8 +1,4 @@
-"""A text encoder tuned to judge answers: for answers of any model, with no access to that model.
-
-Tuning starts from a logistic regression on the frozen encoder's states (linear probing, then
-fine-tuning: Kumar et al. 2022) and on the answer's length, which a text that was cut does not show.
-"""
+"""A text encoder tuned to judge answers: for answers of any model, with no access to that model."""
 
 from __future__ import annotations
 
@@ -27,7 +23,7 @@ from calibrant.estimators.estimator import (
     non_default,
     silent,
 )
-from calibrant.estimators.vector_head import fit_logistic
+from calibrant.estimators.logistic_head import LogisticHead
 from calibrant.models.encoder import (
     DEFAULT,
     Encoder,
@@ -45,7 +41,7 @@ from calibrant.training.text_tuning import TextTuning
 @dataclass(frozen=True, kw_only=True)
 class TunedEncoder(Estimator):
     """LoRA through a small encoder over category, question, chosen option and answer's end; its
-    head starts from the frozen encoder's and knows the answer's length.
+    head adds to what the answer's length tells, which a text that was cut does not show.
     """
 
     name: ClassVar = "tuned_encoder"
@@ -67,7 +63,7 @@ class TunedEncoder(Estimator):
     """Passes over the training answers at most."""
     batch_size: int = 32
     """Answers in one step."""
-    learning_rate: float = 3e-4
+    learning_rate: float = 1e-3
     """Peak rate."""
     patience: int = 3
     """Evaluations (four an epoch) without a better validation log loss before it stops."""
@@ -103,31 +99,23 @@ class TunedEncoder(Estimator):
             task="FEATURE_EXTRACTION",
         )
         config.exclude_modules = ["pooler.dense"]  # the mean is taken before it: no gradients
-        parts = [(kept, correct), (checked, checked_correct)]
-        rows = [_rows(items, encoder, self) for items, _ in parts]
-        lengths = [length_features(items) for items, _ in parts]
-        frozen = [_pooled(some, encoder, self).double().numpy() for some in rows]
-        here, there = map(np.hstack, zip(frozen, lengths))
-        head = fit_logistic(here, correct, there, checked_correct)
-        weights_D2, bias = head.unscaled
+        length = LogisticHead.fit(length_features(kept), correct)
         torch.manual_seed(seed)
         line = torch.nn.Linear(encoder.width, 1).to(encoder.device)
-        with torch.no_grad():
-            line.weight.copy_(torch.from_numpy(weights_D2[: encoder.width])[None])
-            line.bias.fill_(bias)
-        of_length = weights_D2[encoder.width :]
+        torch.nn.init.zeros_(line.weight)  # start from the length
+        torch.nn.init.zeros_(line.bias)
         with adapters.attached(encoder, config) as peft:
             tuning, checking = (
                 TextTuning(
                     peft,
                     line,
                     encoder,
-                    some,
+                    _rows(items, encoder, self),
                     labels.tolist(),
-                    (length @ of_length).tolist(),
+                    length.score(length_features(items)).tolist(),
                     precision=self.precision,
                 )
-                for some, length, (_, labels) in zip(rows, lengths, parts)
+                for items, labels in ((kept, correct), (checked, checked_correct))
             )
             settings = LoopSettings(
                 n_epochs=self.n_epochs,
@@ -139,28 +127,18 @@ class TunedEncoder(Estimator):
             trained = tune(tuning, checking, settings, line, seed=seed, folder=folder, say=say)
             adapters.load_trained(peft, trained.weights)
             weights = adapters.take(peft)
-        tensors = {name: trained.weights[f"head.{name}"] for name in ("weight", "bias")}
-        tensors["length"] = torch.from_numpy(of_length)
-        return FittedTunedEncoder(self, encoder.name, config, weights, tensors, trained.history)
+        head = {name: trained.weights[f"head.{name}"] for name in ("weight", "bias")}
+        return FittedTunedEncoder(
+            self, encoder.name, config, weights, head, length, trained.history
+        )
 
 
 def _rows(items: Sequence[Answered], encoder: Encoder, how: TunedEncoder) -> list[list[int]]:
     return sequences(items, encoder, how.max_tokens, tell_model=how.tell_model)
 
 
-@torch.no_grad()
-def _pooled(
-    rows: list[list[int]], encoder: Encoder, how: TunedEncoder, peft: Any = None
-) -> torch.Tensor:
-    """Pooled states (N, D), of the bare encoder or with an adapter on it."""
-    with encoder.computing_in(how.precision):
-        return encoder.batched(
-            rows, lambda part: encoder.pooled([rows[i] for i in part], peft).float()
-        )
-
-
 class FittedTunedEncoder(FittedEstimator):
-    """An adapter and a line."""
+    """An adapter, a line, and what the length tells."""
 
     def __init__(
         self,
@@ -169,35 +147,44 @@ class FittedTunedEncoder(FittedEstimator):
         config: LoraConfig,
         weights: dict[str, torch.Tensor],
         head: dict[str, torch.Tensor],
+        length: LogisticHead,
         history: Sequence[dict[str, float]] = (),
     ) -> None:
         self.estimator: TunedEncoder = estimator
         self.encoder, self.config, self.weights, self.head = encoder, config, weights, head
-        self.history = history
+        self.length, self.history = length, history
 
+    @torch.no_grad()
     def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
-        """Log-odds of the line on the tuned encoder's pooled states."""
+        """Log-odds of the line on the tuned encoder's pooled states, and of the length."""
         if not items:
             return Scores.whole(np.empty(0))
         encoder = encoder_called(self.estimator.encoder)
         check_encoder(encoder, self.encoder)
         rows = _rows(items, encoder, self.estimator)
-        with adapters.attached(encoder, self.config, self.weights) as peft:
-            pooled_ND = _pooled(rows, encoder, self.estimator, peft)
+        tuned = adapters.attached(encoder, self.config, self.weights)
+        with tuned as peft, encoder.computing_in(self.estimator.precision):
+            pooled_ND = encoder.batched(
+                rows, lambda part: encoder.pooled([rows[i] for i in part], peft).float()
+            )
         logits_N1 = torch.nn.functional.linear(pooled_ND, self.head["weight"], self.head["bias"])
-        of_length = length_features(items) @ self.head["length"].numpy()
+        of_length = self.length.score(length_features(items))
         return Scores.whole(logits_N1[:, 0].double().numpy() + of_length)
 
     def save(self, folder: Path) -> dict[str, Any]:
         """The adapter in PEFT's format, the head, and which encoder they belong to."""
         adapters.save(folder / "adapter", self.config, self.weights)
         save_file(self.head, folder / "head.safetensors")
-        return {"encoder": asdict(self.encoder), "history": list(self.history)}
+        return {
+            "encoder": asdict(self.encoder),
+            "length": self.length.to_dict(),
+            "history": list(self.history),
+        }
 
     @staticmethod
     def load(estimator: TunedEncoder, state: dict[str, Any], folder: Path) -> FittedEstimator:
         """From PEFT's format."""
         config, weights, _ = adapters.read(folder / "adapter")
         head = adapters.read_tensors(folder / "head.safetensors")
-        name = ModelName(**state["encoder"])
-        return FittedTunedEncoder(estimator, name, config, weights, head, state["history"])
+        name, length = ModelName(**state["encoder"]), LogisticHead(**state["length"])
+        return FittedTunedEncoder(estimator, name, config, weights, head, length, state["history"])

@@ -45,13 +45,6 @@ def fit_head(
     if kind == "mlp":
         settings = LoopSettings(n_epochs=n_epochs, learning_rate=learning_rate, patience=4)
         return fit_mlp(vectors, correct, held, held_correct, settings, seed, n_mixed)
-    return fit_logistic(vectors, correct, held, held_correct)
-
-
-def fit_logistic(
-    vectors: Vectors, correct: Vectors, held: Vectors, held_correct: Vectors
-) -> LogisticHead:
-    """A logistic regression whose penalty has the lowest log loss on the held-out vectors."""
     sign = np.where(held_correct == 1, 1.0, -1.0)
     heads = [LogisticHead.fit(vectors, correct, strength=c) for c in STRENGTHS]
     return max(heads, key=lambda one: float(log_expit(sign * one.score(held)).mean()))
