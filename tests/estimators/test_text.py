@@ -20,7 +20,7 @@ from calibrant.estimators.estimator import Estimator
 from calibrant.estimators.text_embedding import TextEmbedding
 from calibrant.estimators.tuned_encoder import FittedTunedEncoder, TunedEncoder
 from calibrant.metrics import auroc
-from calibrant.models.encoder import encoder_called
+from calibrant.models.encoder import Encoder, encoder_called
 from calibrant.models.model import Given
 from calibrant.models.scripted import ScriptedServer
 from calibrant.records import Answer, Grade, Graded, ModelName, Question, Verdict
@@ -239,3 +239,24 @@ def test_the_length_is_known_where_the_text_is_cut(encoder_folder: str) -> None:
         for one in (fitted, frozen.fit(items, other, Given(), 0))
     )
     assert knows > 0.95 > does_not
+
+
+def test_embeddings_are_computed_once_where_there_is_a_cache(
+    encoder_folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items, other = telling(40, 0), telling(20, 1)
+    model = Given()
+    alone = TextEmbedding(encoder=encoder_folder).fit(items, other, model, 0).score(other, model)
+    model.cache = tmp_path
+    splits = {"train": items, "validation": other}
+    TextEmbedding(encoder=encoder_folder).prepare(splits, model)
+    monkeypatch.setattr(Encoder, "batched", None)
+    for head in ("mlp", "logistic"):
+        form = TextEmbedding(encoder=encoder_folder, head=head)
+        scores = form.fit(items, other, model, 0).score(other, model)
+        if head == "mlp":
+            np.testing.assert_allclose(scores.values, alone.values, atol=1e-4)
+    chosen = replace(items[0], answer=replace(items[0].answer, extracted="B"))
+    asked = replace(chosen, question=replace(chosen.question, choices=("a", "b")))
+    with pytest.raises(TypeError):
+        form.fit(items, other, model, 0).score([asked], model)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calibrant.answers.kept import kept
 from calibrant.answers.prompts import evidence
 from calibrant.models.encoder import Encoder
 from calibrant.models.remote import RemoteModel, run_async, side_by_side
-from calibrant.records import Answered
+from calibrant.records import Answered, content_hash
 
 AT_ONCE = 64
 """Texts in one request to an endpoint."""
@@ -50,6 +53,27 @@ def _special(tokenizer: Any) -> tuple[int | None, int | None]:
 
 def _end(ids: list[int], n: int) -> list[int]:
     return ids[len(ids) - n :] if len(ids) > n else ids
+
+
+def kept_embeddings(
+    items: Sequence[Answered],
+    encoder: Encoder,
+    max_tokens: int,
+    cache: Path | None,
+    *,
+    tell_model: bool = False,
+) -> NDArray[np.float64]:
+    """As `embeddings`, each answer's computed once and kept in `cache` where it is set."""
+    key = content_hash(asdict(encoder.name), max_tokens)
+    folder = cache and cache / f"embedding-{key}"
+
+    def told(item: Answered) -> str:
+        return content_hash(*evidence(item, tell_model=tell_model))
+
+    def compute(new: list[Answered]) -> NDArray[np.float32]:
+        return embeddings(new, encoder, max_tokens, tell_model=tell_model).astype(np.float32)
+
+    return kept(folder, items, told, compute).astype(np.float64)
 
 
 def embeddings(

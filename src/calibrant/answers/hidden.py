@@ -12,14 +12,12 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
 
+from calibrant.answers.kept import kept
 from calibrant.answers.prompts import Prompts
-from calibrant.errors import DamagedFile, InvalidData
+from calibrant.errors import InvalidData
 from calibrant.models.local import LocalModel
 from calibrant.records import Answered, content_hash
-from calibrant.runs import write_whole
 
 Place = Literal["question", "last", "pooled", "exact", "query"]
 """The question's last token (before any answer), the answer's last token, the mean over the
@@ -40,30 +38,14 @@ def kept_states(
     say: Callable[[str], None] = print,
 ) -> NDArray[np.float32]:
     """As `hidden_states`, each answer's computed once and kept in `model.cache` where it is set."""
-    if model.cache is None:
-        return hidden_states(items, model, layers, place, say)
-    key = content_hash(
-        asdict(model.name),
-        Prompts(model.tokenizer).label,
-        [*layers],
-        place,
-        str(model.module.dtype),
-    )
-    folder = model.cache / f"hidden-{key}"
-    found: dict[str, NDArray[np.float32]] = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        try:
-            found.update(load_file(path))
-        except (SafetensorError, OSError) as error:
-            raise DamagedFile(f"the hidden states at {path} cannot be read: {error}") from error
-    ids = [content_hash(item.question.id, item.answer.id) for item in items]
-    new = {id: item for id, item in zip(ids, items) if id not in found}
-    if new:
-        made = dict(zip(new, hidden_states(list(new.values()), model, layers, place, say)))
-        write_whole(folder / f"{content_hash(list(new))}.safetensors", save(made))
-        found |= made
-    shape = (0, len(layers), model.width)
-    return np.stack([found[id] for id in ids]) if ids else np.zeros(shape, np.float32)
+    label = Prompts(model.tokenizer).label
+    key = content_hash(asdict(model.name), label, [*layers], place, str(model.module.dtype))
+    folder = model.cache and model.cache / f"hidden-{key}"
+
+    def told(item: Answered) -> str:
+        return content_hash(item.question.id, item.answer.id)
+
+    return kept(folder, items, told, lambda new: hidden_states(new, model, layers, place, say))
 
 
 @torch.no_grad()

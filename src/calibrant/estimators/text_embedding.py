@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from calibrant.answers.evidence import embeddings
+from calibrant.answers.evidence import embeddings, kept_embeddings
 from calibrant.estimators.estimator import (
     Estimator,
     FittedEstimator,
@@ -76,7 +76,7 @@ class TextEmbedding(Estimator):
         kept, correct = graded_only(train)
         checked, checked_correct = graded_only(validation, "validation")
         encoder = self._opened()
-        here, there = (self._embedded(items, encoder) for items in (kept, checked))
+        here, there = (self._embedded(items, encoder, model) for items in (kept, checked))
         head = self.fit_head(here, correct, there, checked_correct, seed)
         return FittedTextEmbedding(self, encoder.name, head)
 
@@ -85,8 +85,21 @@ class TextEmbedding(Estimator):
             return RemoteModel(self.encoder, base_url=self.base_url)
         return encoder_called(self.encoder)
 
-    def _embedded(self, items: Sequence[Answered], encoder: Encoder | RemoteModel) -> Vectors:
-        return embeddings(items, encoder, self.max_tokens, tell_model=self.tell_model)
+    def prepare(
+        self, splits: Mapping[str, Sequence[Answered]], model: Model, say: Say = silent
+    ) -> None:
+        """Embed all answers, for both heads."""
+        if model.cache is not None and not self.base_url:
+            every = [item for items in splits.values() for item in items]
+            self._embedded(every, self._opened(), model)
+
+    def _embedded(
+        self, items: Sequence[Answered], encoder: Encoder | RemoteModel, model: Model
+    ) -> Vectors:
+        if isinstance(encoder, RemoteModel):
+            return embeddings(items, encoder, self.max_tokens, tell_model=self.tell_model)
+        told = self.tell_model
+        return kept_embeddings(items, encoder, self.max_tokens, model.cache, tell_model=told)
 
     def fit_head(
         self, vectors: Vectors, correct: Vectors, held: Vectors, held_correct: Vectors, seed: int
@@ -118,7 +131,7 @@ class FittedTextEmbedding(FittedEstimator):
         encoder = self.estimator._opened()
         if isinstance(encoder, Encoder):
             check_encoder(encoder, self.encoder)
-        return Scores.whole(head_scores(self.estimator._embedded(items, encoder), self.head))
+        return Scores.whole(head_scores(self.estimator._embedded(items, encoder, model), self.head))
 
     def save(self, folder: Path) -> dict[str, Any]:
         """The head, and which encoder it belongs to."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calibrant.answers.evidence import embeddings
+from calibrant.answers.evidence import kept_embeddings
 from calibrant.answers.given import given_answers
 from calibrant.errors import CalibrantError, DataUnavailable
 from calibrant.estimators.estimator import Estimator
@@ -27,7 +26,6 @@ from calibrant.models.encoder import encoder_called
 from calibrant.models.local import LocalModel
 from calibrant.parallel import side_by_side
 from calibrant.records import Answered, Graded, content_hash
-from calibrant.runs import write_whole
 from calibrant.tables import Malformed, Reading
 
 OWN, BASE, JOINT = "own", "zero-shot", "joint"
@@ -209,7 +207,8 @@ def real(bench: Bench) -> tuple[np.ndarray, list[str], Difference, list[Row]]:
     splits = {name: _split(every[name], shared, sizes) for name in models}
     # Each text is embedded once, for the heads of all models.
     jobs = [
-        (bench.out / "cache" / "embeddings", [*sum(splits[one].values(), [])]) for one in models
+        (bench.out / "cache" / "embeddings" / one, [*sum(splits[one].values(), [])])
+        for one in models
     ]
     vectors = dict(zip(models, side_by_side(embedded_once, jobs, worth_it=not bench.quick)))
     panel = Panel(n_resamples=bench.n_resamples, by_subject=False)
@@ -244,14 +243,7 @@ def real(bench: Bench) -> tuple[np.ndarray, list[str], Difference, list[Row]]:
 def embedded_once(folder: Path, items: Sequence[Graded]) -> Floats:
     """Embeddings (N, D) of question and answer, kept in the folder."""
     form = TextEmbedding()
-    encoder = encoder_called(form.encoder)
-    key = content_hash([i.answer.id for i in items], form.max_tokens, encoder.name.revision)
-    place = folder / f"{key}.npy"
-    if not place.exists():
-        sink = io.BytesIO()
-        np.save(sink, embeddings(items, encoder, form.max_tokens).astype(np.float32))
-        write_whole(place, sink.getvalue())
-    return np.asarray(np.load(place), dtype=np.float64)
+    return kept_embeddings(items, encoder_called(form.encoder), form.max_tokens, folder)
 
 
 def _parts(vectors: Floats, splits: Mapping[str, Sequence[Graded]]) -> dict[str, Floats]:

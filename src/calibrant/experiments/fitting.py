@@ -25,7 +25,7 @@ from calibrant.runs import read_parquet, write_json, write_parquet
 
 Found = Mapping[str, tuple[float, str]]
 """Answer id -> score (NaN where missing) and why it is missing."""
-EPOCH = 1
+EPOCH = 2
 """Raised when what an estimator computes changes without its settings changing."""
 
 
