@@ -27,8 +27,8 @@ DEAR = (
     "semantic_entropy_probe", "tuned_encoder",
 )  # fmt: skip
 """Estimators that write several texts an answer, or read it with a large encoder: they judge the
-first `N_DEAR` answers of a set only, and learn from as many unless `N_LEARNED` says otherwise."""
-N_DEAR, N_DEAR_QUICK = 280, 42
+first `N_DEAR` answers of a set at most, and learn from as many unless `N_LEARNED` says so."""
+N_DEAR, N_DEAR_QUICK = 700, 42
 N_LEARNED = {"tuned_encoder": 1000}
 """Those that may learn from more than they judge."""
 BLACK_BOX = (

@@ -28,7 +28,9 @@ from calibrant.parallel import side_by_side
 from calibrant.records import Answered, Graded, content_hash
 from calibrant.tables import Malformed, Reading
 
-OWN, BASE, JOINT = "own", "zero-shot", "joint"
+BASE, JOINT = "zero-shot", "joint"
+N_LEARNED = 1000
+"""Training answers of each estimator: there are as many estimators as pairs of models."""
 REAL = {"train": 1000, "validation": 200, "calibration": 300, "test": 700}
 REAL_QUICK = {"train": 60, "validation": 30, "calibration": 40, "test": 60}
 
@@ -37,7 +39,7 @@ REAL_QUICK = {"train": 60, "validation": 30, "calibration": 40, "test": 60}
 class CrossModel(Experiment):
     """Every estimator model on every answering model, and real models' answers.
 
-    An arm "E, on A" is lora_prompt through model E that learned from the answers of A. Questions
+    An arm "E, on A" is lora_prompt through model E that learned from 1,000 answers of A. Questions
     are split the same way for all models.
     """
 
@@ -111,7 +113,7 @@ def embedded(bench: Bench) -> tuple[Panel, list[Row]]:
     """Every way to judge every model's answers; an arm's cells differ in the judged model."""
     (form,), (zero,) = forms("lora_prompt"), forms("zero_shot")
     wanted: list[tuple[str, Estimator, LocalModel, Splits, LocalModel, int]] = []
-    splits = {(m.name.name, s): bench.splits(m, s) for m in bench.models for s in bench.used_seeds}
+    splits = {(m.name.name, s): _fewer(bench, m, s) for m in bench.models for s in bench.used_seeds}
     for seed in bench.used_seeds:
         for judged in bench.models:
             there = splits[judged.name.name, seed]
@@ -139,6 +141,11 @@ def embedded(bench: Bench) -> tuple[Panel, list[Row]]:
         if "n" in row
     ]
     return panel, table
+
+
+def _fewer(bench: Bench, model: LocalModel, seed: int) -> Splits:
+    found = bench.splits(model, seed)
+    return {**found, "train": found["train"][:N_LEARNED]}
 
 
 def joint(bench: Bench, splits: Mapping[tuple[str, int], Splits], seed: int) -> Splits:

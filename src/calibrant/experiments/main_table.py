@@ -89,7 +89,7 @@ class MainTable(Experiment):
                 differences = _claimed(panel, baselines, notes)
         notes.append(
             f"Means over models and seeds; the dear estimators ({', '.join(arms.DEAR)}) judge the"
-            f" first {arms.n_dear(bench)} answers of each set, and are compared on these."
+            f" first {arms.n_dear(bench)} answers of each set at most, and are compared on these."
         )
         return Findings(
             differences=differences, tables=tables, figures=figures, notes=notes, not_run=not_run
