@@ -24,7 +24,7 @@ from calibrant.grades.letter import NO_LETTER, Letter
 from calibrant.models.model import Given, Model
 from calibrant.pipeline import evaluate_stage, fit_stage
 from calibrant.questions.mixture import N_ALL, Sizes, choose, composition
-from calibrant.records import Grade, ModelName, Verdict
+from calibrant.records import NONE_TOLD, Grade, ModelName, Verdict
 from calibrant.runs import Run
 from calibrant.tables import Malformed, Reading
 
@@ -173,7 +173,7 @@ def _grades(found: Sequence[GivenAnswer], grader: str | Grader, note: Note) -> l
 def _names_none(item: GivenAnswer) -> bool:
     """Whether an answer names no option; where the file tells the letters, they count."""
     has_target = set(item.question.choices) & set(item.question.targets)
-    return bool(has_target) and not item.answer.extracted
+    return bool(has_target) and item.answer.extracted in ("", NONE_TOLD)
 
 
 def _told(grades: Sequence[Grade]) -> str:

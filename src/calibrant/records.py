@@ -16,6 +16,8 @@ from calibrant.errors import InvalidData
 T = TypeVar("T")
 Format = Literal["open", "choice"]
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+NONE_TOLD = "-"
+"""Stands for a letter where a file tells that there is none."""
 
 
 def content_hash(*parts: object) -> str:
@@ -139,7 +141,8 @@ class Answer:
     text: str
     """The model's words, without the end marker."""
     extracted: str = ""
-    """The answer proper: lead-ins and the final stop taken off, or the option's letter."""
+    """The answer proper: lead-ins and the final stop taken off, or the option's letter; `NONE_TOLD`
+    where a file tells that its own rule found none."""
     model: ModelName
     """Who said it."""
     prompt: str = ""
@@ -163,6 +166,11 @@ class Answer:
         if not self.id:
             seen = (self.question_id, asdict(self.model), self.prompt, self.sampling, self.text)
             object.__setattr__(self, "id", content_hash(*seen))
+
+    @property
+    def said(self) -> str:
+        """The answer proper; the text where none was found in it."""
+        return self.text if self.extracted in ("", NONE_TOLD) else self.extracted
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import json
+import math
 import zipfile
 import zlib
 from collections import Counter
@@ -329,6 +330,8 @@ def as_texts(value: Any) -> tuple[str, ...]:
     values = [] if value is None else value if isinstance(value, list | tuple) else [value]
     if wrong := [one for one in values if not isinstance(one, str | int | float)]:
         raise InvalidData(f"{type(wrong[0]).__name__} where a text is expected")
+    if any(isinstance(one, float) and not math.isfinite(one) for one in values):
+        raise InvalidData("number that is not finite")
     return tuple(str(one) for one in values)
 
 

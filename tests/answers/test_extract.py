@@ -7,6 +7,7 @@ import pytest
 from calibrant.answers.extract import extract
 from calibrant.records import Question
 
+TEN = Question(text="?", choices=tuple(f"{i} eggs" for i in range(10)), targets=("1 eggs",))
 OPEN = Question(text="?")
 CHOICE = Question(text="?", choices=("Paris", "Rome", "Oslo"), targets=("Rome",))
 
@@ -89,3 +90,82 @@ def test_open(text: str, expected: str) -> None:
 )
 def test_choice(text: str, expected: str) -> None:
     assert extract(text, CHOICE) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The answer is B. Option A is plausible, but it is in France.", "B"),
+        ("Answer: B\n\nOption A: in France.\nOption C: in Norway.", "B"),
+        ("B\n\nExplanation: Option C is tempting", "B"),
+        ("B is correct. Choice A is a distractor.", "B"),
+        ("The answer is B. If you pick A, you are mistaken.", "B"),
+        ("A. Paris\nB. Rome\nC. Oslo\n\nAnswer: Rome", "B"),
+        ("A. Paris\nB. Rome\nC. Oslo\n\nThe answer is C.", "C"),
+        ("A. Paris\nB. Rome\nC. Oslo", ""),
+        ("A: Rome", "B"),
+        ("A: The answer is Rome", "B"),
+        ("A, B and C", ""),
+        ("The answer is A, B", ""),
+        ("B and C are correct", ""),
+        ("The answer is C or maybe B", ""),
+        ("The answer is b", "B"),
+        ("answer: b", "B"),
+        ('The answer is "B".', "B"),
+        ("Answer: [B]", "B"),
+        ("It's B", "B"),
+        ("I think B is correct.", "B"),
+        ("Therefore, B is the right answer.", "B"),
+        ("The answer is probably B", "B"),
+        ("\\(\\boxed{B}\\)", "B"),
+        ("#### B", "B"),
+        ("- B", "B"),
+        ("The answer is not A but B.", "B"),
+        ("A is incorrect. B is correct.", "B"),
+        ("I don't think it is A.", ""),
+        ("<think>The answer is A?</think>\nB", "B"),
+        ("B\n\nQuestion: next?\nAnswer: C", "B"),
+        ("Rome, not Paris", "B"),
+    ],
+)
+def test_choice_in_prose(text: str, expected: str) -> None:
+    assert extract(text, CHOICE) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("I", "I"),
+        ("(I) 8 eggs", "I"),
+        ("The answer is I.", "I"),
+        ("The answer I choose is B", "B"),
+        ("the answer is I believe C", "C"),
+        ("The answer, I believe, is C", "C"),
+        ("I, as a model, would pick C.", "C"),
+        ("I think it is B", "B"),
+        ("The answer is H and I am sure", "H"),
+        ("C and I.", ""),
+        ("I cannot tell", ""),
+    ],
+)
+def test_the_letter_that_is_a_word(text: str, expected: str) -> None:
+    assert extract(text, TEN) == expected
+
+
+@pytest.mark.parametrize(
+    ("choices", "text", "expected"),
+    [
+        (("$5", "$10"), "$10", "B"),
+        (("x_1", "x_2"), "x_2", "B"),
+        ((r"\frac{1}{4}", r"\frac{1}{8}"), r"The answer is $\frac{1}{8}$", "B"),
+        (("5", r"2\sqrt{2}", r"5+2\sqrt{13}"), r"5+2\sqrt{13}", "C"),
+        (("Yes", "No"), "No, it is not.", "B"),
+        (("True", "False"), "False, since it is not so", "B"),
+        (("1", "2", "3"), "The answer is 3.5", ""),
+        (("1", "2"), "-2", ""),
+        (("C major", "D major"), "The answer is D major", "B"),
+        (("B cells", "T cells"), "B cells", "A"),
+    ],
+)
+def test_the_text_of_an_option(choices: tuple[str, ...], text: str, expected: str) -> None:
+    assert extract(text, Question(text="?", choices=choices, targets=choices[:1])) == expected

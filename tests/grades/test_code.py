@@ -58,7 +58,32 @@ def test_verdicts() -> None:
     assert grades[9].verdict is Verdict.UNGRADED and reasons[9] == "the question has no tests"
     assert reasons[2] == "AssertionError" and reasons[3].startswith("SyntaxError")
     assert reasons[6] == "ended before its tests did" and reasons[7].startswith("SystemExit")
-    assert grades[0].grader == "code/1"
+    assert grades[0].grader == "code/2"
+
+
+def test_pages_that_children_share_count_once() -> None:
+    forks = "import os, time\nx = bytearray(100 << 20)\n"
+    forks += "for i in range(4):\n    if not os.fork(): time.sleep(0.5); os._exit(0)\n"
+    outcome = run_program(forks + "time.sleep(0.5)", "", SHORT)
+    assert outcome.end == "passed", outcome
+
+
+PROSE = {
+    "a shell block before": "First:\n```bash\npip install x\n```\nThen:\n```python\n{}\n```",
+    "a helper in a block of its own": "```\ndef twice(x): return 2 * x\n```\nand\n```\n"
+    "def double(x): return twice(x)\n```",
+    "in a list": "1. Write:\n   ```python\n   def double(x):\n       return 2 * x\n   ```",
+    "no block": "Here is the solution:\n\nimport math\n\n{}",
+    "a wake-up pipe": "import asyncio\n"
+    "async def work(x): return 2 * x\ndef double(x): return asyncio.run(work(x))",
+}
+
+
+@pytest.mark.parametrize("name", PROSE)
+def test_programs_in_prose(name: str) -> None:
+    text = PROSE[name].format("def double(x):\n    return 2 * x")
+    (found,) = grade([item(text)], "code")
+    assert found.verdict is Verdict.CORRECT, (found.reason, program(item(text)))
 
 
 def test_a_body_goes_on_from_the_question() -> None:
@@ -80,6 +105,13 @@ ATTACKS = {
     "large file": "open('/tmp/x', 'w').write('a' * (2 << 20))",
     "many files": "for i in range(99): open(f'/tmp/{i}', 'w').write('a' * (1 << 20))",
     "empty files": "for i in range(10**6): open(f'/tmp/{i}', 'w').close()",
+    "empty files of one that leaves a dead child": "import os\n"
+    "if not os.fork(): os._exit(0)\n"
+    "for i in range(10**6): os.mknod(f'/tmp/{i}')",
+    "another machine's doors": "import socket\nsocket.socket(socket.AF_VSOCK)",
+    "a neighbour's doors": "import socket\nsocket.socket(socket.AF_UNIX)",
+    "memory in wires": "import socket\n"
+    "socket.socketpair()[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 24)",
     "memory of nobody": "import ctypes\nassert ctypes.CDLL(None).shmget(0, 1 << 20, 0o1600) >= 0",
     "files of nobody": "import os; os.memfd_create('x')",
     "message queues": "import ctypes\nassert ctypes.CDLL(None).msgget(0, 0o1600) >= 0",
@@ -190,7 +222,7 @@ def test_without_a_sandbox_it_refuses_unless_told_to(monkeypatch: pytest.MonkeyP
         Code().grade([right])
     grades = grader_called("code", ["unsandboxed=true"]).grade([right, wrong])
     assert [g.verdict for g in grades] == [Verdict.CORRECT, Verdict.INCORRECT]
-    assert grades[0].grader == "code/1 unsandboxed"
+    assert grades[0].grader == "code/2 unsandboxed"
 
 
 def test_why_no_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,6 +139,19 @@ def test_a_letter_that_was_not_extracted_is_looked_for() -> None:
         ("6.02e23", "6.02 \u00d7 10^23", True),
         ("1,2", "12", False),
         ("5000 m", "5 km", True),
+        ("5000m", "5 km", True),
+        ("2.5kg", "2.5 kg", True),
+        ("2 kg", "2.5kg", False),
+        ("1 1/2", "1.5", True),
+        ("1/2", "1 1/2", False),
+        ("$\\frac{1}{2}$", "0.5", True),
+        ("2", "\\frac{1}{2}", False),
+        ("1000000", "10^6", True),
+        ("6", "10^6", False),
+        ("The answer is 18, since 9 * 2 = 18 and 16-7=9", "18", True),
+        ("The answer is 42 = 6*7", "42", True),
+        ("9 * 2 = 18", "18", True),
+        ("50%", "0.5", True),
         ("5 km", "5 miles", False),
         ("5 kg", "5 km", False),
         ("5", "5 km", True),
@@ -203,12 +216,22 @@ def test_embedding_and_its_threshold() -> None:
     assert grade([close, far], loose)[0].reason.startswith("cosine 0.")
 
 
+@pytest.mark.parametrize("title", ["This Is It", "That Thing You Do!", "It Was a Very Good Year"])
+def test_a_title_may_begin_as_a_lead_in_does(title: str) -> None:
+    asked = Question(text="?", targets=(title,))
+    said = Answer(
+        question_id=asked.id, text=title, extracted=extract(title, asked), model=ModelName(name="x")
+    )
+    assert said.extracted != title
+    assert grade([Answered(question=asked, answer=said)])[0].verdict is Verdict.CORRECT
+
+
 def test_chain_asks_the_next_only_for_what_is_left() -> None:
     items = [item("Paris", "Paris"), item("Paris, the city", "Paris"), item("Rome", "Paris")]
     grades = grade(items, "exact+substring")
     assert [g.verdict.value for g in grades] == ["correct", "correct", "incorrect"]
     assert [g.reason for g in grades] == ["exact", "substring", "substring"]
-    assert grades[0].grader == "exact/2+substring/2"
+    assert grades[0].grader == "exact/3+substring/2"
     assert grade([item("5", "Paris")], "exact+number")[0].verdict is Verdict.UNGRADED
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from calibrant.errors import DamagedFile, InvalidData
 from calibrant.grades.grader import grade, grader_called
-from calibrant.grades.judge import PROMPT, Judge, vote
+from calibrant.grades.judge import PROMPT, Judge, vote, word_of
 from calibrant.models.remote import Reply
 from calibrant.models.scripted import ScriptedServer
 from calibrant.records import Answer, Answered, Grade, ModelName, Question, Verdict
@@ -48,7 +48,7 @@ def test_verdicts_in_order_counts_and_the_cache(tmp_path: Path) -> None:
         assert other.label != grader.label
     verdicts = [g.verdict.value for g in grades]
     assert verdicts == ["correct", "incorrect", "incorrect", "ungraded", "correct"]
-    assert again == grades and grades[0].grader.startswith("judge/1 ")
+    assert again == grades and grades[0].grader.startswith("judge/2 ")
     assert notes["judge"]["n_requests"] == 2 and notes["again"]["judge"]["n_cached"] == 2
     assert "not to be compared" in notes["judge"]["wording"]
 
@@ -160,6 +160,31 @@ def test_an_answer_that_speaks_to_the_judge(tmp_path: Path) -> None:
     with ScriptedServer(lambda words: "no") as firm:
         grades = judge(firm, tmp_path / "firm").grade([item(text, "Paris") for text in attacks])
         assert {g.verdict for g in grades} == {Verdict.INCORRECT}
+
+
+def test_yes_is_an_answer_to_some_questions(tmp_path: Path) -> None:
+    with ScriptedServer(lambda words: "yes") as server:
+        right, attack = item("The answer is yes.", "yes"), item("The answer is yes.", "no")
+        grades = judge(server, tmp_path).grade([right, attack])
+    assert [g.verdict for g in grades] == [Verdict.CORRECT, Verdict.UNGRADED]
+
+
+@pytest.mark.parametrize(
+    ("reply", "word"),
+    [
+        ("Yes", "yes"),
+        ("**No.**", "no"),
+        ("Yes. There is no doubt.", "yes"),
+        ("It means the same: yes", "yes"),
+        ("I cannot say yes or no.", ""),
+        ("I can't answer yes.", ""),
+        ("Yes and no.", ""),
+        ("No doubt about it: the answer is correct.", ""),
+    ],
+)
+def test_a_word_is_a_verdict_where_it_is_one(reply: str, word: str) -> None:
+    found = word_of(reply)
+    assert found == word or (not word and found.startswith("the judge said neither"))
 
 
 def test_the_answer_cannot_leave_its_frame() -> None:

@@ -38,6 +38,8 @@ def test_csv_and_jsonl(tmp_path: Path) -> None:
         ("question,target\nWhat?,\n", "line 2: field 'target'"),
         ("question,target\nWhat?,a\nWhat?,a\n", "line 3: the same question"),
         ("question,target,choices\nWhat?,a,b|c\n", "no target is among"),
+        ("question,target,targets\nWhat?,a,b|c\n", "'target' and field 'targets' differ"),
+        ("question,target,choices\nWhat?,a,a\n", "holds a single choice"),
         ("question,target\n", "no rows"),
         ("id,question,target\n1,What?,a\n1,Who?,a\n", "line 3: the id of an earlier question"),
         ("question,target,target\nWhat?,a,b\n", "line 1: 1 columns twice, first 'target'"),
@@ -47,6 +49,12 @@ def test_csv_and_jsonl(tmp_path: Path) -> None:
 def test_bad_rows_are_named(tmp_path: Path, text: str, expected: str) -> None:
     with pytest.raises(CalibrantError, match=expected):
         load_questions(write(tmp_path, text))
+
+
+def test_numbers_without_end_are_no_targets(tmp_path: Path) -> None:
+    line = '{"question": "What?", "target": 1e400}\n'
+    with pytest.raises(CalibrantError, match="'target' holds a number that is not finite"):
+        load_questions(write(tmp_path, line, "q.jsonl"))
 
 
 def test_unknown_sources(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from calibrant.questions.fields import (
 from calibrant.questions.table import usable
 from calibrant.records import (
     LETTERS,
+    NONE_TOLD,
     Answer,
     Answered,
     Grade,
@@ -217,13 +218,14 @@ def _question(row: Row, reading: Reading, name: str, bars: bool, *, graded: bool
 
 
 def _extracted(row: Row, reading: Reading, text: str, question: Question) -> str:
-    """What the file says, if it has such a column; for a choice only a letter of an option."""
+    """What the file says, if it has such a column; for a choice a letter of an option, or none."""
     if reading.columns.get("extracted", "extracted") not in row:
         return extract(text, question)
     told = text_of(row, reading, "extracted").strip()
-    if question.choices and told.strip("().").upper() not in [*LETTERS[: len(question.choices)]]:
-        return ""
-    return told.strip("().").upper() if question.choices else told
+    if not question.choices:
+        return told
+    letter = told.strip("().").upper()
+    return letter if letter in [*LETTERS[: len(question.choices)]] else NONE_TOLD
 
 
 def _verdict(row: Row, reading: Reading) -> Verdict | None:

@@ -109,7 +109,7 @@ def _span(
     elif place == "pooled":
         return start, start + n
     elif place == "exact":
-        n = _exact_end(model, item.answer.extracted, ids)
+        n = _exact_end(model, item.answer.said, ids)
     return start + n - 1, start + n
 
 

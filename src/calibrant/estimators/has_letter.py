@@ -19,7 +19,7 @@ from calibrant.estimators.estimator import (
     silent,
 )
 from calibrant.models.model import Model
-from calibrant.records import Answered, Graded
+from calibrant.records import NONE_TOLD, Answered, Graded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class HasLetter(Estimator):
 
 
 def _has_letter(item: Answered) -> bool:
-    return bool(item.question.choices and item.answer.extracted)
+    return bool(item.question.choices) and item.answer.extracted not in ("", NONE_TOLD)
 
 
 class FittedHasLetter(FittedEstimator):

@@ -181,7 +181,7 @@ class Compared(Sampled, ABC):
 
 def said(answer: Answer) -> str:
     """What is compared: the answer proper, or the whole text where none was found."""
-    return answer.extracted or answer.text
+    return answer.said
 
 
 def likelihoods(samples: Sequence[Answer]) -> Floats:

@@ -136,7 +136,7 @@ def elicited(
 
 
 def _of_answer(item: Answered, guesses: Sequence[tuple[str, float | None]]) -> float | str:
-    said = normalise(item.answer.extracted or item.answer.text)
+    said = normalise(item.answer.said)
     for guess, value in guesses:
         if normalise(extract(guess, item.question) or guess) == said:
             return NOT_STATED if value is None else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,7 +12,9 @@ from calibrant.grades.grader import Grader, Note, Ruling, judge
 from calibrant.grades.sandbox import ProgramLimits, run_programs
 from calibrant.records import Answered, Question, Verdict
 
-_FENCE = re.compile(r"```[ \t]*(?:python|py|python3)?[ \t]*\r?\n(.*?)(?:```|$)", re.DOTALL | re.I)
+_FENCE = re.compile(r"^([ \t]*)```[ \t]*([^\n`]*?)[ \t]*\r?\n(.*?)(?:```|\Z)", re.DOTALL | re.M)
+_PYTHON = ("", "python", "py", "python3")
+_STARTS = re.compile(r"^(?:async\s+def|def|class|import|from|@\w)", re.MULTILINE)
 _DEFINES = re.compile(r"^[ \t]*(?:async\s+def|def|class)\s", re.MULTILINE)
 
 
@@ -19,12 +22,13 @@ _DEFINES = re.compile(r"^[ \t]*(?:async\s+def|def|class)\s", re.MULTILINE)
 class Code(Grader):
     """Correct when the program in the answer passes the question's tests, in a sandbox.
 
-    The program is the first block between ``` that defines something, else the whole answer; one
-    that begins indented goes on from the question's text. A program that meets its own limits is
-    incorrect; one that could not be run is ungraded.
+    The program is what the blocks between ``` define, else the first of them, else the whole answer
+    without the words before it; one that begins indented goes on from the question's text. A
+    program that meets its own limits is incorrect; one that could not be run is ungraded.
     """
 
     name: ClassVar = "code"
+    version: ClassVar = "2"
     wall_s: float = 10.0
     """Seconds that a program and its tests may take."""
     cpu_s: int = 5
@@ -74,9 +78,19 @@ class Code(Grader):
 def program(item: Answered) -> str:
     """The program that an answer gives."""
     text = item.answer.text
-    blocks = [found[1] for found in _FENCE.finditer(text)]
-    code = next((block for block in blocks if _DEFINES.search(block)), None)
-    if code is None:
-        code = blocks[0] if blocks else text
+    blocks = [
+        textwrap.dedent(found[3]) if found[1] else found[3]  # a block in a list is indented with it
+        for found in _FENCE.finditer(text)
+        if found[2].lower() in _PYTHON
+    ]
+    defining = [block for block in blocks if _DEFINES.search(block)]
+    code = "\n".join(defining) or next(iter(blocks), None) or _without_words(text)
     first = next((line for line in code.splitlines() if line.strip()), "")
     return f"{item.question.text}\n{code}" if first[:1].isspace() else code
+
+
+def _without_words(text: str) -> str:
+    """From the first definition or import on, where a sentence stands before it."""
+    found = _STARTS.search(text)
+    before = text[: found.start()].rstrip() if found else ""
+    return text[found.start() :] if found and before.endswith((":", ".", "!")) else text

@@ -40,7 +40,7 @@ class Embedding(Grader):
         def place(item: Answered, text: str) -> int:
             return texts.setdefault(f"{item.question.text} {text}", len(texts))
 
-        said = [place(item, item.answer.extracted or item.answer.text) for item in items]
+        said = [place(item, item.answer.said) for item in items]
         targets = [[place(item, target) for target in item.question.targets] for item in items]
         vectors = encoder_called(self.encoder).embed(list(texts))
         return [float((vectors[t] @ vectors[s]).max()) for s, t in zip(said, targets)]

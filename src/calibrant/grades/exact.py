@@ -11,15 +11,15 @@ from calibrant.records import Answered
 
 @dataclass(frozen=True, kw_only=True)
 class Exact(Grader):
-    """Correct when the extracted answer equals a target, both normalised."""
+    """Correct when the extracted answer, or the whole of it, equals a target, both normalised."""
 
     name: ClassVar = "exact"
-    version: ClassVar = "2"
+    version: ClassVar = "3"
 
     def verdict(self, item: Answered) -> Ruling:
-        """The whole answer counts where nothing was extracted."""
-        said = _key(item.answer.extracted or item.answer.text)
-        return judge(bool(said) and said in map(_key, item.question.targets))
+        """The whole answer counts, too: a title may begin as a lead-in does ("This Is It")."""
+        said = {_key(item.answer.said), _key(item.answer.text)} - {""}
+        return judge(not said.isdisjoint(map(_key, item.question.targets)))
 
 
 def _key(text: str) -> str:

@@ -36,14 +36,23 @@ LOCAL = "local:"
 _SLOT = re.compile(r"\{(question|targets|answer|mark)\}")
 _THOUGHT = re.compile(r"<think>.*?(?:</think>|$)", re.DOTALL)
 _SAID = (re.compile(r"^\W*(yes|no)\b", re.IGNORECASE), re.compile(r"\b(yes|no)\W*$", re.IGNORECASE))
+_BOTH = re.compile(r"\byes\b.*\bno\b|\bno\b.*\byes\b", re.IGNORECASE | re.DOTALL)
+_ALONE = re.compile(r"^\W*(yes|no)\s*(?:[.,:;!\n]|$)", re.IGNORECASE)
+_EVADES = re.compile(
+    r"^\W*no (?:doubt|question|problem|issue)|\b(?:not|cannot|neither|unable)\b|n't\b",
+    re.IGNORECASE,
+)
 _TO_THE_JUDGE = re.compile(
     r"\b(?:ignore|disregard|forget|override)\b.{0,60}\b(?:above|before|previous|prior|earlier"
     r"|instructions?|references?|rules?)\b"
-    r"|\b(?:answer|say|reply|respond|output|print|write)\b.{0,20}\byes\b"
     r"|\b(?:judge|grader|evaluator|grading)\b.{0,60}\b(?:yes|correct|accept|pass)\b"
     r"|\bmark\b.{0,20}\b(?:as )?correct\b",
     re.IGNORECASE | re.DOTALL,
 )
+_SAY_YES = re.compile(
+    r"\b(?:answer|say|reply|respond|output|print|write)\b.{0,20}\byes\b", re.IGNORECASE | re.DOTALL
+)
+"""Speaks to the judge, too, unless yes is the answer to the question."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +64,7 @@ class Judge(Grader):
     """
 
     name: ClassVar = "judge"
+    version: ClassVar = "2"
     judges: tuple[str, ...] = ()
     """Models: NAME at `base_url`, NAME@URL at another, local:NAME on this machine."""
     base_url: str = "http://localhost:8000/v1"
@@ -146,7 +156,7 @@ class Judge(Grader):
         chats = [self._chat(name) for name in self.judges]
         replies = ask_all(chats, texts, limits, self.cache or usual_cache(), ledger)
         for i, said in zip(left, replies):
-            found[i] = vote(said, bool(_TO_THE_JUDGE.search(items[i].answer.text)))
+            found[i] = vote(said, _speaks_to_the_judge(items[i]))
         wording = self.prompt_file or "Calibrant's own: not to be compared with the paper's digits"
         note(judge={"judges": list(self.judges), "wording": wording, **ledger.told()})
         return [ruling for ruling in found if ruling is not None]
@@ -196,10 +206,18 @@ def vote(replies: Sequence[Reply | str], speaks_to_judge: bool = False) -> Rulin
     return Ruling(Verdict.UNGRADED, odd[0] if odd else f"the judges are divided: {told}")
 
 
+def _speaks_to_the_judge(item: Answered) -> bool:
+    text = item.answer.text
+    says_yes = any(re.match(r"\W*yes\b", target, re.IGNORECASE) for target in item.question.targets)
+    return bool(_TO_THE_JUDGE.search(text) or (not says_yes and _SAY_YES.search(text)))
+
+
 def word_of(text: str) -> str:
     """yes, no, or what was said in place of it."""
     plain = _THOUGHT.sub("", text).strip()
-    for pattern in _SAID:
+    if found := _ALONE.match(plain):
+        return found[1].lower()
+    for pattern in () if _BOTH.search(plain) or _EVADES.search(plain) else _SAID:
         if found := pattern.search(plain):
             return found[1].lower()
     return f"the judge said neither yes nor no: {' '.join(plain.split())[:80]!r}"

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from calibrant.answers.extract import extract
 from calibrant.grades.grader import Grader, Ruling, judge, normalise
-from calibrant.records import LETTERS, Answered, Format, Question, Verdict
+from calibrant.records import LETTERS, NONE_TOLD, Answered, Format, Question, Verdict
 
 NO_LETTER = "no letter was found in the answer"
 
@@ -17,7 +17,7 @@ class Letter(Grader):
     """Correct when the answer names the letter, or the text, of an option that is a target."""
 
     name: ClassVar = "letter"
-    version: ClassVar = "2"
+    version: ClassVar = "3"
     formats: ClassVar[tuple[Format, ...]] = ("choice",)
 
     def settled(self, question: Question) -> Ruling | None:
@@ -33,9 +33,10 @@ class Letter(Grader):
         if not right:
             return Ruling(Verdict.UNGRADED, "no choice is a target")
         valid = LETTERS[: len(question.choices)]
-        given = answer.extracted if len(answer.extracted) == 1 else ""
-        letter = given if given and given in valid else extract(answer.text, question)
-        if not letter:
+        letter = answer.extracted if len(answer.extracted) == 1 else ""
+        if letter not in [*valid, NONE_TOLD]:
+            letter = extract(answer.text, question)
+        if letter in ("", NONE_TOLD):
             return Ruling(Verdict.UNGRADED, NO_LETTER)
         return judge(LETTERS.index(letter) in right)
 

@@ -31,6 +31,7 @@ class Math(Grader):
     """
 
     name: ClassVar = "math"
+    version: ClassVar = "2"
     timeout_s: float = 5.0
     """For one answer; one that takes longer is left ungraded."""
 

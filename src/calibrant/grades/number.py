@@ -15,15 +15,18 @@ from calibrant.records import Answered, Verdict
 
 _NUMBER = re.compile(
     r"(?P<sign>(?<![\w)])[-+\u2212])?\s?[$€£¥]?\s?"
-    r"(?P<digits>(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d+)(?:\.\d+)?|(?<!\d)\.\d+)"
+    r"(?:10(?:\^|\*\*)\{?(?P<alone>[-+\u2212]?\d+)\}?|(?P<mixed>\d+\s(?=\d+\s?/\s?\d))?"
+    r"(?P<digits>(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d+)(?:\.\d+)?|(?<!\d)\.\d+))"
     r"(?:[eE](?P<power>[-+]?\d+)\b|\s?(?:\u00d7|x|\*|\\times)\s?10\^?\{?(?P<ten>[-+\u2212]?\d+)\}?)?"
     r"(?:\s?/\s?(?P<below>\d+(?:\.\d+)?)(?![\w/]))?"
-    r"\s?(?P<scale>thousand|million|billion|trillion)?\b"
+    r"(?:\s?(?P<scale>thousand|million|billion|trillion)\b)?"
     r"(?:\s?(?P<unit>%|[^\W\d_°µΩ][^\s,;:!?()]*|[°µΩ]\w*))?",
     re.IGNORECASE,
 )
 _SCALES = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
-_FINAL = re.compile(r"####|\\boxed|\b(?:final )?answer(?: is|:)|=", re.IGNORECASE)
+_FINAL = (re.compile(r"####|\\boxed|\b(?:final )?answer(?: is|:)", re.IGNORECASE), re.compile("="))
+"""Marks of a result; an equals sign where there is no other."""
+_FRACTION = re.compile(r"\\[dt]?frac\{?(\d+)\}?\{?(\d+)\}?")
 _N_MARKS = 32
 """Marks of a result that are looked behind, the last ones: thousands of them tell no more."""
 _UNITS = {"%": "percent", "°": "degree", "°c": "degC", "°f": "degF"}
@@ -43,11 +46,12 @@ class Quantity(NamedTuple):
 class Number(Grader):
     """Correct when the answer's last number equals a target's, in the target's unit if it has one.
 
-    A number after "####", "answer is", "=" or in a box goes before others. An answer without a unit
-    is taken to be in the target's. Signs of currencies are not compared.
+    A number after "####", "answer is" or in a box goes before others, then one after "=". An answer
+    without a unit is taken to be in the target's. Signs of currencies are not compared.
     """
 
     name: ClassVar = "number"
+    version: ClassVar = "2"
     relative: float = 1e-6
     """How far off it may be, as a share of the target."""
     absolute: float = 0.0
@@ -69,8 +73,8 @@ class Number(Grader):
         given = _unit(said.unit) if wanted is not None else None
         if wanted is None or given is None:
             values = [said.value]
-            if target.unit == "%":
-                values.append(said.value * 100)
+            if "%" in (target.unit, said.unit) and target.unit != said.unit:
+                values.append(said.value * (100 if target.unit == "%" else 0.01))
         else:
             values = _converted(said.value, given, wanted)
         return any(
@@ -84,20 +88,21 @@ class Number(Grader):
 
 def last_number(text: str) -> Quantity | None:
     """The number that a text comes to; None when there is none."""
-    text = text[-10_000:]
-    for mark in reversed(deque(_FINAL.finditer(text), maxlen=_N_MARKS)):
-        if found := next(_NUMBER.finditer(text, mark.end()), None):
-            return _quantity(found)
+    text = _FRACTION.sub(r"\1/\2", text[-10_000:])
+    for marks in _FINAL:
+        for mark in reversed(deque(marks.finditer(text), maxlen=_N_MARKS)):
+            if found := next(_NUMBER.finditer(text, mark.end()), None):
+                return _quantity(found)
     last = deque(_NUMBER.finditer(text), maxlen=1)
     return _quantity(last[0]) if last else None
 
 
 def _quantity(found: re.Match[str]) -> Quantity:
-    power = found["power"] or (found["ten"] or "0").replace("\u2212", "-")
-    value = float(f"{found['digits'].replace(',', '')}e{power}")
+    power = found["power"] or (found["ten"] or found["alone"] or "0").replace("\u2212", "-")
+    value = float(f"{(found['digits'] or '1').replace(',', '')}e{power}")
     if found["below"]:
         below = float(found["below"])
-        value = value / below if below else math.nan
+        value = value / below + float(found["mixed"] or 0) if below else math.nan
     value *= _SCALES.get((found["scale"] or "").lower(), 1.0)
     negative = (found["sign"] or "") in ("-", "\u2212")
     return Quantity(-value if negative else value, (found["unit"] or "").rstrip(".").strip("$}"))

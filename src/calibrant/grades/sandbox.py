@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import secrets
 import selectors
 import shutil
@@ -179,9 +180,9 @@ def _watch(
             elif now - checked > _CHECK_S:
                 checked = now
                 family = list(_family(child.pid))
-                if _resident_mb(family) > limits.memory_mb:
+                if _resident_mb(family) > limits.memory_mb < _own_mb(family):
                     over = f"took more than {limits.memory_mb} MB of memory"
-                elif _n_files(family[-1]) > limits.n_files:
+                elif max(map(_n_files, family)) > limits.n_files:
                     over = f"made more than {limits.n_files} files"
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)  # the sandbox's first process takes all with it
@@ -209,6 +210,20 @@ def _resident_mb(pids: Iterable[int]) -> float:
     return sum(map(_pages, pids)) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 
 
+def _own_mb(pids: Iterable[int]) -> float:
+    """The same with pages that several share counted once, which takes longer to find out."""
+    return sum(map(_own_kb, pids)) / 1024
+
+
+def _own_kb(pid: int) -> float:
+    try:
+        told = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")
+    except OSError:  # not ours to look at
+        return _pages(pid) * os.sysconf("SC_PAGE_SIZE") / 1024
+    found = re.search(r"^Pss:\s+(\d+)", told, re.MULTILINE)
+    return float(found[1]) if found else 0.0
+
+
 def _n_files(pid: int) -> int:
     """Files in a process's /tmp, where that is not ours."""
     try:
@@ -229,7 +244,7 @@ def _pages(pid: int) -> int:
 
 
 def _family(pid: int) -> Iterator[int]:
-    """A process and those that it started; the last one is inside, once there is a sandbox."""
+    """A process and those that it started."""
     yield pid
     for file in Path(f"/proc/{pid}/task").glob("*/children"):  # each thread has its own
         with suppress(OSError):

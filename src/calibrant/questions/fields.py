@@ -45,12 +45,17 @@ def question_of(row: Row, reading: Reading, *, source: Source, bars: bool) -> Qu
     choices = list_of(row, reading, "choices", bars=True)
     several, one = (list_of(row, reading, name, bars) for name in ("targets", "target"))
     targets = tuple(text for text in several if text.strip())
-    targets = targets or tuple(text for text in one if text.strip())
+    one = tuple(text for text in one if text.strip())
+    if targets and one and not set(one) <= set(targets):
+        raise InvalidData(f"{called(reading, 'target')} and {called(reading, 'targets')} differ")
+    targets = targets or one
     answerable = ANSWERABLE.get(text_of(row, reading, "answerable").strip().lower())
     if answerable is None:
         raise InvalidData(f"{called(reading, 'answerable')} is neither true nor false")
     if len(choices) > len(LETTERS):
         raise InvalidData(f"more than {len(LETTERS)} choices")
+    if choices and (len(choices) < 2 or not all(map(str.strip, choices))):
+        raise InvalidData(f"{called(reading, 'choices')} holds a single choice or a blank one")
     tests = text_of(row, reading, "tests")
     if answerable and not targets and not tests:
         raise missing(row, reading, "target", "targets")

@@ -131,7 +131,7 @@ def _add(
 
 
 def _item(item: Graded, confidences: Mapping[str, float]) -> Item:
-    question, prediction = item.question, item.answer.extracted or item.answer.text.strip()
+    question, prediction = item.question, item.answer.said.strip()
     if question.choices:
         place = LETTERS.find(prediction) if len(prediction) == 1 else -1
         prediction = question.choices[place] if 0 <= place < len(question.choices) else ""
