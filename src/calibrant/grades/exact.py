@@ -18,7 +18,7 @@ class Exact(Grader):
 
     def verdict(self, item: Answered) -> Ruling:
         """The whole answer counts, too: a title may begin as a lead-in does ("This Is It")."""
-        said = {_key(item.answer.said), _key(item.answer.text)} - {""}
+        said = {_key(text) for text in {item.answer.said, item.answer.text}} - {""}
         return judge(not said.isdisjoint(map(_key, item.question.targets)))
 
 
