@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from calibrant.answers.extract import extract
-from calibrant.records import Question
+from calibrant.questions.source import load_questions
+from calibrant.records import LETTERS, Question
 
+MMLU = Path(__file__).parents[3] / "shared/data/mmlu/mmlu"
 TEN = Question(text="?", choices=tuple(f"{i} eggs" for i in range(10)), targets=("1 eggs",))
 OPEN = Question(text="?")
 CHOICE = Question(text="?", choices=("Paris", "Rome", "Oslo"), targets=("Rome",))
@@ -165,7 +169,24 @@ def test_the_letter_that_is_a_word(text: str, expected: str) -> None:
         (("1", "2"), "-2", ""),
         (("C major", "D major"), "The answer is D major", "B"),
         (("B cells", "T cells"), "B cells", "A"),
+        (("BB BB", "Bb Bb"), "Bb Bb", "B"),
+        (("BB BB", "Bb Bb"), "bb bb", ""),
+        (("687", "687", "1"), "687", "A"),
     ],
 )
 def test_the_text_of_an_option(choices: tuple[str, ...], text: str, expected: str) -> None:
     assert extract(text, Question(text="?", choices=choices, targets=choices[:1])) == expected
+
+
+@pytest.mark.skipif(not MMLU.exists(), reason=f"{MMLU} is absent")
+def test_the_text_of_an_option_of_mmlu() -> None:
+    asked = [q for q in load_questions(f"mmlu:{MMLU}") if q.choices]
+    lost = [
+        question
+        for question in asked
+        if question.targets[0] not in LETTERS
+        and extract(question.targets[0], question)
+        not in [LETTERS[i] for i, c in enumerate(question.choices) if c in question.targets]
+    ]
+    assert len(asked) > 13_000
+    assert len(lost) < 3, [(q.choices, q.targets) for q in lost][:20]

@@ -167,8 +167,11 @@ def _same(said: str, options: Sequence[str]) -> str:
     key = _plain(said)
     if len(key) < 2 and key.isalpha():
         return ""
-    same = [letter for letter, text in zip(LETTERS, options) if _plain(text) == key]
-    return same[0] if key and len(same) == 1 else ""
+    for alike in (str.strip, _plain):  # as it stands: "Bb" is not "BB"
+        same = [i for i, text in enumerate(options) if alike(text) == alike(said)]
+        if key and len({options[i].strip() for i in same}) == 1:
+            return LETTERS[same[0]]
+    return ""
 
 
 def _opens_with(words: str, choices: Sequence[str]) -> str:
