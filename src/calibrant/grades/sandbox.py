@@ -227,7 +227,7 @@ def _own_kb(pid: int) -> float:
 def _n_files(pid: int) -> int:
     """Files in a process's /tmp, where that is not ours."""
     try:
-        place = f"/proc/{pid}/root/tmp"
+        place = Path("/proc", str(pid), "root", "tmp")
         if os.stat(place).st_dev == os.stat("/tmp").st_dev:
             return 0
         found = os.statvfs(place)
