@@ -16,6 +16,7 @@ _LEAD = re.compile(
     re.IGNORECASE,
 )
 _MARKS = re.compile(r"\\(?:boxed|text|textbf|mathrm)\s*|\\[()\[\]]|[*_`${}\"\u201c\u201d]|</?\w+>")
+_BOLD = re.compile(r"(?<!\w)\*\*([^*]+)\*\*(?!\w)")
 _THOUGHT = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
 _NEXT = re.compile(r"\n\s*(?:question|q)\s*:", re.IGNORECASE)
 """Where a model that goes on begins another question."""
@@ -80,7 +81,7 @@ def extract(text: str, question: Question) -> str:
     words = (_THOUGHT.sub("", text) or text).strip()
     if question.choices:
         return _letter(words, question.choices)
-    words = words.replace("**", "")
+    words = _BOLD.sub(r"\1", words)
     return (_LEAD.sub("", words) or words).strip().rstrip(".").strip("\"' ")
 
 
