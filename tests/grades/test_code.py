@@ -208,6 +208,7 @@ def _is_there(path: Path) -> bool:
 
 
 def test_a_harness_that_fails_leaves_ungraded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "why_no_sandbox", lambda python: "")  # it could be, until now
     monkeypatch.setattr(sandbox, "_sandbox", lambda *_: ["/bin/false"])
     found = Code().grade([item("def double(x): return 2 * x")])[0]
     assert found.verdict is Verdict.UNGRADED and "did not start" in found.reason
