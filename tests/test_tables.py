@@ -43,6 +43,8 @@ BAD_LINES = [
     (b'{"question": "\xff"}', "not UTF-8"),
     (b'{"question": "\\ud800"}', "half of a surrogate pair"),
     (b"[" * 100_000, "no JSON"),
+    (b'{"question": "c", "target": "1", "target": "2"}', "no JSON"),
+    (b'{"question": "d", "first": {"a": 1, "a": 2}}', "no JSON"),
     (b'{"question": "' + b"x" * 300 + b'"}', "longer than 200 bytes"),
 ]
 
@@ -89,6 +91,7 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
         "none.zip": b"no archive",
         "cut.jsonl.gz": gzip.compress(b'{"a": 1}\n' * 1000)[:-9],
         "x.json": b"3",
+        "twice.json": b'[{"a": 1, "a": 2}]',
     }.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(DamagedFile, match=name):

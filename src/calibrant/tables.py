@@ -218,7 +218,7 @@ def _object(line: bytes, where: str, malformed: Malformed) -> Row | None:
     """The row of one line of JSONL."""
     detail = ""
     try:
-        row = json.loads(line.decode("utf-8-sig"))
+        row = json.loads(line.decode("utf-8-sig"), object_pairs_hook=_each_once)
         whole = b"\\ud" not in line.lower() or _is_unicode(json.dumps(row, ensure_ascii=False))
         reason = "no JSON object" if not isinstance(row, dict) else "half of a surrogate pair"
         if isinstance(row, dict) and whole:
@@ -229,6 +229,15 @@ def _object(line: bytes, where: str, malformed: Malformed) -> Row | None:
         reason, detail = "no JSON", str(error)
     malformed.refuse(where, reason, DamagedFile, detail)
     return None
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> Row:
+    """An object of JSON: a key that stands twice would hide a value."""
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        key = next(key for key, n in Counter(key for key, _ in pairs).items() if n > 1)
+        raise ValueError(f"the key {key!r} stands twice in an object")
+    return row
 
 
 def _is_unicode(text: str) -> bool:
@@ -251,7 +260,7 @@ def _parquet(path: Path, malformed: Malformed) -> Iterator[tuple[int, Row | None
 
 def _json(path: Path, malformed: Malformed) -> Iterator[tuple[int, Row | None]]:
     """A list of objects, or an object that holds one such list; alone in an archive or not."""
-    found = _whole(path, lambda: json.loads(_content(path)))
+    found = _whole(path, lambda: json.loads(_content(path), object_pairs_hook=_each_once))
     if isinstance(found, dict):
         lists = [v for v in found.values() if isinstance(v, list) and v and isinstance(v[0], dict)]
         found = lists[0] if len(lists) == 1 else None

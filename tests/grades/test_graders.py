@@ -162,6 +162,15 @@ def test_a_letter_that_was_not_extracted_is_looked_for() -> None:
         ("none", "5", False),
         ("1/0", "5", False),
         ("nan", "5", False),
+        ("4 or 5", "5", False),
+        ("4 or 5", "4", False),
+        ("4 cm, or 5 cm", "5 cm", False),
+        ("4 or 5 cm", "5 cm", False),
+        ("0.5 or 1/2", "0.5", True),
+        ("1/2 or 50%", "0.5", True),
+        ("100 cm or 1 m", "1 m", True),
+        ("Is it 4 or 5? The answer is 5.", "5", True),
+        ("more than 5", "5", True),
     ],
 )
 def test_numbers(text: str, target: str, correct: bool) -> None:

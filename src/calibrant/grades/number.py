@@ -20,13 +20,14 @@ _NUMBER = re.compile(
     r"(?:[eE](?P<power>[-+]?\d+)\b|\s?(?:\u00d7|x|\*|\\times)\s?10\^?\{?(?P<ten>[-+\u2212]?\d+)\}?)?"
     r"(?:\s?/\s?(?P<below>\d+(?:\.\d+)?)(?![\w/]))?"
     r"(?:\s?(?P<scale>thousand|million|billion|trillion)\b)?"
-    r"(?:\s?(?P<unit>%|[^\W\d_°µΩ][^\s,;:!?()]*|[°µΩ]\w*))?",
+    r"(?:\s?(?P<unit>%|(?!or\b)[^\W\d_°µΩ][^\s,;:!?()]*|[°µΩ]\w*))?",
     re.IGNORECASE,
 )
 _SCALES = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
 _FINAL = (re.compile(r"####|\\boxed|\b(?:final )?answer(?: is|:)", re.IGNORECASE), re.compile("="))
 """Marks of a result; an equals sign where there is no other."""
 _FRACTION = re.compile(r"\\[dt]?frac\{?(\d+)\}?\{?(\d+)\}?")
+_OR = re.compile(r",?\s*\bor\s*", re.IGNORECASE)
 _N_MARKS = 32
 """Marks of a result that are looked behind, the last ones: thousands of them tell no more."""
 _UNITS = {"%": "percent", "°": "degree", "°c": "degC", "°f": "degF"}
@@ -46,12 +47,13 @@ class Quantity(NamedTuple):
 class Number(Grader):
     """Correct when the answer's last number equals a target's, in the target's unit if it has one.
 
-    A number after "####", "answer is" or in a box goes before others, then one after "=". An answer
-    without a unit is taken to be in the target's. Signs of currencies are not compared.
+    A number after "####", "answer is" or in a box goes before others, then one after "=". "4 or 5"
+    names none. An answer without a unit is taken to be in the target's. Signs of currencies are not
+    compared.
     """
 
     name: ClassVar = "number"
-    version: ClassVar = "2"
+    version: ClassVar = "3"
     relative: float = 1e-6
     """How far off it may be, as a share of the target."""
     absolute: float = 0.0
@@ -65,7 +67,7 @@ class Number(Grader):
             return Ruling(Verdict.UNGRADED, "no target is a number")
         said = last_number(item.answer.text)
         if said is None:
-            return judge(False, "no number is in the answer")
+            return judge(False, "no one number is in the answer")
         return judge(any(self._same(said, target) for target in targets))
 
     def _same(self, said: Quantity, target: Quantity) -> bool:
@@ -87,14 +89,28 @@ class Number(Grader):
 
 
 def last_number(text: str) -> Quantity | None:
-    """The number that a text comes to; None when there is none."""
+    """The number that a text comes to; None when there is none, or a choice of two."""
     text = _FRACTION.sub(r"\1/\2", text[-10_000:])
     for marks in _FINAL:
         for mark in reversed(deque(marks.finditer(text), maxlen=_N_MARKS)):
             if found := next(_NUMBER.finditer(text, mark.end()), None):
-                return _quantity(found)
+                return _unless_one_of_two(text, found)
     last = deque(_NUMBER.finditer(text), maxlen=1)
-    return _quantity(last[0]) if last else None
+    return _unless_one_of_two(text, last[0]) if last else None
+
+
+def _unless_one_of_two(text: str, found: re.Match[str]) -> Quantity | None:
+    """What was found, unless another number stands beside it that it may be instead."""
+    told, start = _quantity(found), text[max(0, found.start() - 80) : found.start()]
+    last = deque(_NUMBER.finditer(start), maxlen=1)
+    others = [other for other in last if _OR.fullmatch(start, other.end())]
+    if (joint := _OR.match(text, found.end())) and (other := _NUMBER.match(text, joint.end())):
+        others.append(other)
+    for value, unit in map(_quantity, others):
+        units = {unit, told.unit}
+        if value != told.value and units != {"%", ""} and len(units - {""}) < 2:
+            return None
+    return told
 
 
 def _quantity(found: re.Match[str]) -> Quantity:
