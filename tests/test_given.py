@@ -161,6 +161,7 @@ def test_fields_of_given_answers(tmp_path: Path) -> None:
             for wrong in (5, "5", True, "null", "[" * 100_000)
         ),
         ({"log_probs": [0.5]}, "field 'log_probs' has a number outside"),
+        ({"log_probs": [float("-inf")]}, "field 'log_probs' has a number outside"),
         ({"log_probs": [float("nan")]}, "field 'log_probs' has a number outside"),
         ({"samples": [{"a": 1}]}, "field 'samples' holds a dict where a text is expected"),
         (CHOICE | {"option_probs": [0.9]}, "field 'option_probs' is not one share for each choice"),

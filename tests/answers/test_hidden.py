@@ -29,7 +29,7 @@ def items_of(model: LocalModel) -> list[Answered]:
 
 def expected(item: Answered, model: LocalModel, place: Place) -> np.ndarray:
     """(L, D) at the layers 0, 1 and the last, from transformers alone."""
-    question, said, query = Prompts(model.tokenizer).asked(item, model.name)
+    question, said, query = Prompts(model.tokenizer).asked(item, model)
     with torch.no_grad():
         found = model.module(
             input_ids=torch.tensor([question + said + query]), output_hidden_states=True
@@ -65,6 +65,23 @@ def test_exact_is_where_the_extracted_answer_ends(llama: LocalModel) -> None:
     cut = replace(item, answer=replace(item.answer, text="The answer is Paris"))
     np.testing.assert_allclose(
         hidden_states([item], llama, place="exact"),
+        hidden_states([cut], llama, place="last"),
+        atol=1e-5,
+    )
+    late = replace(
+        item, answer=replace(item.answer, text="Be it so: the answer is Be", extracted="Be")
+    )
+    np.testing.assert_allclose(
+        hidden_states([late], llama, place="exact"),
+        hidden_states([late], llama, place="last"),
+        atol=1e-5,
+    )
+    inside = replace(
+        late, answer=replace(late.answer, text="In 1957 it was 5 or so in 1957", extracted="5")
+    )
+    cut = replace(inside, answer=replace(inside.answer, text="In 1957 it was 5"))
+    np.testing.assert_allclose(
+        hidden_states([inside], llama, place="exact"),
         hidden_states([cut], llama, place="last"),
         atol=1e-5,
     )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from calibrant.answers.generate import answer, within
 from calibrant.answers.prompts import QUERY, Prompts, content, messages
+from calibrant.answers.query import query_scores
+from calibrant.errors import Mismatch
 from calibrant.models.local import LocalModel
 from calibrant.records import Answer, Answered, ModelName, Question, Shot
 
@@ -55,10 +58,10 @@ def test_own_tokens_are_used_for_own_answers_and_text_for_others(tiny: LocalMode
         finish_reason="stop",
     )
     other = Answer(question_id=QUESTION.id, text="Paris", model=ModelName(name="other"))
-    question, answer, query = prompts.asked(Answered(question=QUESTION, answer=own), tiny.name)
+    question, answer, query = prompts.asked(Answered(question=QUESTION, answer=own), tiny)
     assert answer == [7, 8] and query == list(prompts.query)
     assert question == prompts.question(QUESTION)
-    _, answer, _ = prompts.asked(Answered(question=QUESTION, answer=other), tiny.name)
+    _, answer, _ = prompts.asked(Answered(question=QUESTION, answer=other), tiny)
     assert tiny.tokenizer.decode(answer).strip() == "Paris"
 
 
@@ -111,10 +114,25 @@ def test_the_confidence_query_drops_the_shots_and_keeps_the_tokens(tiny: LocalMo
     (bare,) = answer([QUESTION], tiny, max_new_tokens=4)
     assert said.prompt == prompts.label_of(asked) and "/2-shot/" in said.prompt
     assert bare.prompt == prompts.label and said.question_id != bare.question_id
-    question, ids, query = prompts.asked(Answered(question=asked, answer=said), tiny.name)
+    question, ids, query = prompts.asked(Answered(question=asked, answer=said), tiny)
     n = len(said.token_ids) - (said.finish_reason == "stop")
     assert ids == list(said.token_ids[:n]) and query == list(prompts.query)
     assert question == prompts.question(QUESTION)
+
+
+def test_a_long_answer_is_cut_at_its_front_and_a_long_question_refused(tiny: LocalModel) -> None:
+    """256 positions: the query follows the answer's end, and nothing is read beyond the last."""
+    asked = Question(text="What is one?")
+    said = Answer(question_id=asked.id, text="two " * 300 + "one", model=ModelName(name="other"))
+    item = Answered(question=asked, answer=said)
+    parts = Prompts(tiny.tokenizer).asked(item, tiny)
+    whole = Prompts(tiny.tokenizer).answer(asked, said.text)
+    assert sum(map(len, parts)) == tiny.max_tokens == 256
+    assert parts[1] == whole[-len(parts[1]) :] and len(whole) > 256
+    assert np.isfinite(query_scores([item], tiny)).all()
+    long = replace(item, question=replace(asked, text="one " * 300))
+    with pytest.raises(Mismatch, match="256 positions"):
+        query_scores([long], tiny)
 
 
 def test_shots_that_do_not_fit_are_left_out_and_told(llama: LocalModel) -> None:

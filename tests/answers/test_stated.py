@@ -29,6 +29,7 @@ PLAIN = {
 UNCLEAR = (
     "", "sure", "1", "-5%", "120%", "70-80%", "between 70% and 80%", "70 to 80", "90% or 95%",
     "1,000%", "10%, no, 20%", "3/7", "1000", "11/10", "٨٥%", "nan%", "inf", "1e-1", "NaN",
+    "I am 90% sure that it is wrong", "There is a 10% chance I am mistaken", "80%, not correct",
     "not 90%", "It isn't 80%", "less than 50%", "at least 90 per cent", "over 60%", "<5%", "±85%",
 )  # fmt: skip
 
@@ -46,7 +47,15 @@ def test_unclear_is_none(text: str) -> None:
 def test_words() -> None:
     for word, value in WORDS.items():
         assert stated_probability(f"It is {word.upper()}.", words=True) == value
-    for text in ("", "not likely", "highly likely", "likely, or unlikely", "isn't likely", "80%"):
+    for text in (
+        "",
+        "not likely",
+        "highly likely",
+        "likely, or unlikely",
+        "isn't likely",
+        "80%",
+        "It is likely wrong",
+    ):
         assert stated_probability(text, words=True) is None
     assert sorted(WORDS.values(), reverse=True) == list(WORDS.values())
 
@@ -57,6 +66,11 @@ def test_guesses() -> None:
     assert stated_guesses("A | B | very likely", words=True) == [("A | B", 0.9)]
     assert stated_lines("1. 90%\n2: 5%\nno", 4) == [0.9, 0.05, None, None]
     assert stated_lines("Paris | 90%\n\n20\n30", 2) == [0.9, 0.2]
+    assert stated_lines("Here are the likelihoods:\n90%\n5%", 2) == [0.9, 0.05]
+    assert stated_lines("Here they are\n90%\n5%", 2) == [None, None]
+    assert stated_lines("Guess 2: 5%\nGuess 1: 90%", 3) == [0.9, 0.05, None]
+    assert stated_lines("1. 5%\n1. 90%", 2) == [None, None]
+    assert stated_guesses("My guesses:\nParis | 70%") == [("Paris", 0.7)]
 
 
 @given(st.text(), st.booleans())

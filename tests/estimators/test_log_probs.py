@@ -58,7 +58,7 @@ def test_entropy_is_learned_and_read_from_a_table(tmp_path: Path) -> None:
         top = (SHARP, SHARP) if sharp else (SHARP, FLAT)
         items.append(item(i, bool(generator.random() < (0.9 if sharp else 0.2)), top_log_probs=top))
     fitted = TokenEntropy().fit([*items, item(99, True)], [], Given(), 0)
-    splits = {"train": items, "validation": [], "calibration": items}
+    splits = {"train": [], "validation": [], "calibration": items}
     calibrate(fitted, Platt(), splits, Given()).save(tmp_path)
     rows = [
         {"question": "Q?", "answer": "A", "choices": "one|two", "top_log_probs": top}
@@ -73,6 +73,16 @@ def test_entropy_is_learned_and_read_from_a_table(tmp_path: Path) -> None:
         score_rows([{**rows[0], "top_log_probs": "often"}], calibrated, model)
 
 
+def test_entropies_of_as_many_tokens_as_were_learned_from() -> None:
+    """A server that tells more tokens gives the same score; one that tells fewer gives none."""
+    items = [item(i, i % 3 > 0, top_log_probs=((FLAT, SHARP)[i % 3 > 0],)) for i in range(30)]
+    fitted = TokenEntropy().fit(items, [], Given(), 0)
+    more = item(0, True, top_log_probs=((*FLAT, *[FLAT[-1] - 3] * 5),))
+    fewer = item(0, True, top_log_probs=(FLAT[:1],))
+    found = fitted.score([items[0], more, fewer], Given())
+    assert found.values[0] == found.values[1] and "fewer than" in found.reasons[2]
+
+
 def test_answers_without_log_probabilities_cannot_be_learned_from() -> None:
     with pytest.raises(NothingGraded, match="likeliest tokens"):
         TokenEntropy().fit([item(0, True), item(1, False)], [], Given(), 0)
@@ -85,7 +95,7 @@ def test_answers_without_log_probabilities_cannot_be_learned_from() -> None:
 def test_recalibrated_on_a_few_labels_of_another_domain(tmp_path: Path) -> None:
     """Its base rate is another: the confidences move to it, in their order, and nothing else."""
     items = [item(i, i % 4 > 0, top_log_probs=((SHARP,) * (1 + i % 3))) for i in range(40)]
-    splits = {"train": items, "validation": [], "calibration": items}
+    splits = {"train": [], "validation": [], "calibration": items}
     fitted = TokenEntropy().fit(items, [], Given(), 0)
     calibrate(fitted, Platt(), splits, Given()).save(tmp_path / "old")
     calibrated, model = load_artefact(tmp_path / "old")

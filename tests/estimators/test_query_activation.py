@@ -87,7 +87,7 @@ def test_scores_equal_one_full_pass(model: LocalModel) -> None:
 def test_the_answers_cache_serves_the_confidence(model: LocalModel, limit: int) -> None:
     """Rows end at different lengths, some are cut; one batch and its cache, against full passes."""
     fitted, items = fit(model), items_of(model, limit)
-    splits = {"train": items, "validation": [], "calibration": items}
+    splits = {"train": [], "validation": [], "calibration": items}
     made = calibrate(fitted, Platt(), splits, model)
     before = {name: value.clone() for name, value in model.module.state_dict().items()}
     found = answer_with_confidence(QUESTIONS, made, model, max_new_tokens=limit)
@@ -101,6 +101,22 @@ def test_the_answers_cache_serves_the_confidence(model: LocalModel, limit: int) 
     expected = [c.value for c in bare.confidences(items, model)]
     read = answer_with_confidence(QUESTIONS, bare, model, max_new_tokens=limit)
     assert [c.value for _, c in read] == pytest.approx(expected, abs=1e-5)
+
+
+def test_in_sixteen_bits_the_cache_serves_as_well_as_the_text(
+    make_model: Callable[[str], str],
+) -> None:
+    """Both are near the score in single precision: within a fifth of the scores' spread."""
+    folder = make_model("llama")
+    whole, half = LocalModel(folder), LocalModel(folder, dtype="bfloat16")
+    fitted, items = fit(whole), items_of(half)
+    exact = fitted.score(items, whole).values
+    prompts = Prompts(half.tokenizer)
+    parts = [prompts.asked(item, half)[:2] for item in items]
+    found = fitted.score_read(prefix.read([q + a for q, a in parts], half), half)
+    assert found is not None
+    for scores in (found.values, fitted.score(items, half).values):
+        assert abs(scores - exact).max() < exact.std() / 5
 
 
 def test_rows_that_end_early_are_pushed_together(model: LocalModel) -> None:
@@ -198,7 +214,7 @@ def edited(folder: Path, change: Callable[[dict], None], name: str) -> None:  # 
 
 def test_one_form_is_never_run_as_the_other(llama: LocalModel, tmp_path: Path) -> None:
     fitted, items = fit(llama), items_of(llama)
-    splits = {"train": items, "validation": [], "calibration": items}
+    splits = {"train": [], "validation": [], "calibration": items}
     made = calibrate(fitted, Platt(), splits, llama)
     made.save(tmp_path / "a")
     loaded = load_calibrated(tmp_path / "a", llama)

@@ -162,7 +162,7 @@ def test_given_samples_need_no_model(tmp_path: Path) -> None:
             ("Paris", "Rome", Verdict.CORRECT),
         )
     ]
-    splits = {"train": items, "validation": [], "calibration": items}
+    splits = {"train": [], "validation": [], "calibration": items}
     fitted = estimator.fit([], [], GIVEN, 0)
     calibrate(fitted, pipeline.registry.get("calibration", "platt")(), splits, GIVEN).save(tmp_path)
     calibrated, model = load_artefact(tmp_path)

@@ -164,7 +164,7 @@ def test_the_encoder_is_left_as_it_was(encoder_folder: str) -> None:
 
 def test_another_encoder_or_a_damaged_file_is_refused(encoder_folder: str, tmp_path: Path) -> None:
     items = telling(40, 0)
-    splits = {"train": items, "validation": items, "calibration": items}
+    splits = {"train": [], "validation": [], "calibration": items}
     how = TunedEncoder(encoder=encoder_folder, n_epochs=0.5)
     fitted = how.fit(items, items, Given(), 0)
     assert isinstance(fitted, FittedTunedEncoder)
@@ -212,7 +212,7 @@ def test_an_endpoint_may_hold_the_encoder(tmp_path: Path) -> None:
         return [float("yes" in text), float(len(text))]
 
     train, test = telling(150, 0), telling(80, 1)
-    splits = {"train": train, "validation": [], "calibration": test}
+    splits = {"train": [], "validation": [], "calibration": test}
     with ScriptedServer({}, embed=embed) as server:
         how = TextEmbedding(head="logistic", encoder="e", base_url=server.base_url)
         calibrate(how.fit(train, test, Given(), 0), Platt(), splits, Given()).save(tmp_path)

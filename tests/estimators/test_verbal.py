@@ -61,10 +61,10 @@ def test_the_request_follows_the_answers_own_tokens(tiny: LocalModel) -> None:
     own = [Answered(question=q, answer=a) for q, a in zip(QUESTIONS, answer(QUESTIONS, tiny))]
     prompts = Prompts(tiny.tokenizer)
     for item in own:
-        question, said, request = prompts.asked(item, tiny.name, PROBABILITY)
+        question, said, request = prompts.asked(item, tiny, PROBABILITY)
         kept = len(item.answer.token_ids) - (item.answer.finish_reason == "stop")
         assert said == list(item.answer.token_ids[:kept])
-        assert question == prompts.asked(item, tiny.name)[0]
+        assert question == prompts.asked(item, tiny)[0]
         assert PROBABILITY in tiny.tokenizer.decode(request)
         assert tuple(request) != prompts.query
 
@@ -78,7 +78,7 @@ def test_two_stages_rate_the_answer(
     assert found.values[[0, 2]] == pytest.approx([log(3), -np.inf])
     assert found.reasons == {1: NOT_STATED}
     assert said == [f"1 of 3 confidences are missing: {NOT_STATED}"]
-    rows = [sum(Prompts(tiny.tokenizer).asked(i, tiny.name, PROBABILITY), []) for i in items]
+    rows = [sum(Prompts(tiny.tokenizer).asked(i, tiny, PROBABILITY), []) for i in items]
     assert script.asked[0] == list(map(tiny.tokenizer.decode, rows))
 
 

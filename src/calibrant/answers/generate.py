@@ -128,8 +128,7 @@ def _generated(
 
 def within(question: Question, model: LocalModel, n_new: int) -> Question:
     """The question with as many of its shots, the last ones, as the model has positions for."""
-    most = getattr(model.module.config, "max_position_embeddings", None)
-    prompts = Prompts(model.tokenizer)
+    most, prompts = model.max_tokens, Prompts(model.tokenizer)
     while most and question.shots and len(prompts.question(question)) + n_new > most:
         question = replace(question, shots=question.shots[1:])
     return question

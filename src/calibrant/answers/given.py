@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -194,7 +195,7 @@ def _given(row: Row, reading: Reading, author: str, name: str, bars: bool) -> Gi
         text=text,
         extracted=_extracted(row, reading, text, question),
         model=ModelName(name=author),
-        log_probs=_numbers(row, reading, "log_probs", -math.inf, 0.0),
+        log_probs=_numbers(row, reading, "log_probs", -sys.float_info.max, 0.0),
         top_log_probs=_lists(row, reading, "top_log_probs", -math.inf, 0.0),
         option_probs=_option_probs(row, reading, question),
         samples=list_of(row, reading, "samples", bars=True),

@@ -5,6 +5,7 @@ Shape suffixes: B batch, D width, L layers, N items, T tokens.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Literal
@@ -73,7 +74,7 @@ def hidden_states(
     if wrong := [layer for layer in layers if not -n - 1 <= layer <= n]:
         raise InvalidData(f"{model.name.name} has no layer {wrong[0]}: it has 0 to {n}")
     prompts = Prompts(model.tokenizer)
-    parts = [prompts.asked(item, model.name) for item in items]
+    parts = [prompts.asked(item, model) for item in items]
     used = {"question": 1, "query": 3}.get(place, 2)
     rows = [sum(part[:used], []) for part in parts]
     spans = [_span(model, i, len(part[0]), part[1], place) for i, part in zip(items, parts)]
@@ -116,9 +117,13 @@ def _span(
 def _exact_end(model: LocalModel, exact: str, ids: Sequence[int]) -> int:
     """How many of the answer's tokens it takes until the extracted answer is complete.
 
-    All of them when the extracted answer does not stand in the text.
+    It is looked for from the end, as a whole word if it is one. All of the tokens when it does not
+    stand in the text.
     """
     decode = model.tokenizer.decode
-    if not exact or exact not in decode(ids):
+    text = decode(ids)
+    whole = [found.end() for found in re.finditer(rf"(?<!\w){re.escape(exact)}(?!\w)", text)]
+    if not exact or exact not in text:
         return len(ids)
-    return next(k for k in range(1, len(ids) + 1) if exact in decode(ids[:k]))
+    end = whole[-1] if whole else text.rindex(exact) + len(exact)
+    return next(k for k in range(1, len(ids) + 1) if decode(ids[:k])[:end] == text[:end])

@@ -14,7 +14,7 @@ from typing import Any
 from calibrant.errors import Mismatch
 from calibrant.models.local import LocalModel
 from calibrant.models.model import Model
-from calibrant.records import LETTERS, Answered, ModelName, Question, Shot, content_hash
+from calibrant.records import LETTERS, Answered, Question, Shot, content_hash
 
 VERSION = "1"
 QUERY = "Is the proposed answer correct?\nChoices:\n(i): no\n(ii): yes\nAnswer:"
@@ -237,23 +237,26 @@ class Prompts:
         return ids[0] if len(ids) == 1 else None
 
     def asked(
-        self, item: Answered, model: ModelName, request: str = QUERY
+        self, item: Answered, model: LocalModel, request: str = QUERY
     ) -> tuple[list[int], list[int], list[int]]:
         """(question, answer, query): the one sequence that confidences are learned and read from.
 
         Shots are not in it: the query is zero-shot, after the very tokens that were generated.
         The answer is the generated tokens without the end marker when `model` generated it,
-        otherwise its text.
+        otherwise its text. One that the model has no room for is cut at its front.
         """
-        answer = item.answer
-        own = (answer.model.name, answer.model.revision) == (model.name, model.revision)
+        answer, name = item.answer, model.name
+        own = (answer.model.name, answer.model.revision) == (name.name, name.revision)
         if own and answer.token_ids:
             n = len(answer.token_ids) - (answer.finish_reason == "stop")
             ids = list(answer.token_ids[:n])
         else:
             ids = self.answer(item.question, answer.text)
         after = self.query if request == QUERY else self.request(request)
-        return self.question(replace(item.question, shots=())), ids, list(after)
+        question = self.question(replace(item.question, shots=()))
+        if model.max_tokens:
+            ids = ids[max(0, len(question) + len(ids) + len(after) - model.max_tokens) :]
+        return question, ids, list(after)
 
     @property
     def record(self) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def sequences(
 ) -> list[list[int]]:
     """Token ids of question, answer and (unless left out) query of each item."""
     prompts = Prompts(model.tokenizer)
-    return [sum(prompts.asked(item, model.name)[: 2 + with_query], []) for item in items]
+    return [sum(prompts.asked(item, model)[: 2 + with_query], []) for item in items]
 
 
 def option_logits(

@@ -22,6 +22,12 @@ _BOUND = re.compile(
     r"(?:\b(?:not|than|least|most|below|under|above|over|plus|minus)|n['’]t|[<>≤≥±])\s*[0-9]", re.I
 )
 """A number that is denied, or is an end of a range."""
+_POLARITY = re.compile(
+    r"\b(?:wrong|incorrect|false|untrue|mistaken|inaccurate|errors?"
+    r"|(?:not|n['’]t)\s+(?:\w+\s+)?(?:correct|right|true|accurate))\b",
+    re.IGNORECASE,
+)
+"""What may turn the number round: "90% sure that it is wrong"."""
 _SHARE = re.compile(_NUMBER + r"\s*(?:/|out\s+of)\s*(100?)(?![0-9]|[.,][0-9])", re.IGNORECASE)
 _BARE = re.compile(_NUMBER)
 _WORD = re.compile(
@@ -29,6 +35,9 @@ _WORD = re.compile(
     + "|".join(sorted((w.replace(" ", r"\s+") for w in WORDS), key=len, reverse=True))
     + r")\b",
     re.IGNORECASE,
+)
+_NUMBERED = re.compile(
+    r"\s*(?:[-*•]\s+)?\(?(?:(?:guess|g)\s*([0-9]{1,2})\s*:|([0-9]{1,2})[.):]\s)", re.I
 )
 _LABEL = re.compile(r"^\s*(?:[-*•]\s+|\(?[0-9]{1,2}[.):]\s+|(?:guess|g)\s*[0-9]*\s*:\s*)*", re.I)
 
@@ -38,13 +47,16 @@ def stated_probability(text: str, words: bool = False) -> float | None:
 
     Read are per cents ("85%", "85 per cent"), shares ("9 out of 10", "9/10"), bare numbers above 1
     as per cents and bare decimals up to 1 as they are. A bare 1 may be either, so it is None, and
-    so are ranges and their ends ("at least 80%"), what is denied, and numbers out of range.
+    so are ranges and their ends ("at least 80%"), what is denied, numbers out of range, and any
+    text that speaks of being wrong: whose probability it states is not plain.
 
     Parameters
     ----------
     words
         Read a word of the scale `WORDS` instead.
     """
+    if _POLARITY.search(text):
+        return None
     return _word(text) if words else _number(text)
 
 
@@ -91,10 +103,12 @@ def stated_guesses(text: str, words: bool = False) -> list[tuple[str, float | No
     """The guesses of a reply, one a line, with the probability that each states.
 
     A line is `GUESS | LIKELY`; a number, a bullet or "Guess:" before it is left out. A line
-    without the bar is a guess without a probability.
+    without the bar is a guess without a probability, unless it ends in a colon and only leads in.
     """
     found = []
     for line in text.splitlines():
+        if line.rstrip().endswith(":"):
+            continue
         guess, bar, likely = line.rpartition("|")
         guess = _LABEL.sub("", guess if bar else line).strip(" |\t")
         if guess:
@@ -103,7 +117,18 @@ def stated_guesses(text: str, words: bool = False) -> list[tuple[str, float | No
 
 
 def stated_lines(text: str, n: int, words: bool = False) -> Sequence[float | None]:
-    """What each of the first `n` lines states; None for those that are not there."""
-    lines = [_LABEL.sub("", line) for line in text.splitlines() if line.strip()]
-    stated = [stated_probability(line.rpartition("|")[2], words) for line in lines[:n]]
-    return stated + [None] * (n - len(stated))
+    """What a reply states of each of `n` guesses; None for those that it says nothing plain of.
+
+    Lines belong to the guesses whose numbers stand before them. Where they have none they are in
+    the guesses' order, and tell nothing if one of them states nothing.
+    """
+    lines = [line for line in text.splitlines() if line.strip() and line.rstrip()[-1] != ":"]
+    numbers = [found and int(found[1] or found[2]) for found in map(_NUMBERED.match, lines)]
+    stated = [stated_probability(_LABEL.sub("", line).rpartition("|")[2], words) for line in lines]
+    if numbered := [(i, value) for i, value in zip(numbers, stated) if i]:
+        if len(dict(numbered)) < len(numbered):
+            return [None] * n
+        return [dict(numbered).get(i) for i in range(1, n + 1)]
+    if None in stated[:n]:
+        return [None] * n
+    return stated[:n] + [None] * (n - len(stated))

@@ -43,7 +43,7 @@ class _Local(Talk):
         self.rows: list[list[int]] = []
 
     def about(self, items: Sequence[Answered], request: str) -> list[str]:
-        rows = [sum(self.prompts.asked(item, self.model.name, request), []) for item in items]
+        rows = [sum(self.prompts.asked(item, self.model, request), []) for item in items]
         return self._replies(rows)
 
     def ask(self, questions: Sequence[Question], how: str) -> list[str]:

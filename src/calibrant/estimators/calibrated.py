@@ -140,14 +140,18 @@ def fit_calibrated(
         When a split cannot be learned from.
     """
     require([estimator], model, [i for items in splits.values() for i in items], say)
-    groups = {name: {item.question.group for item in items} for name, items in splits.items()}
-    for one, other in combinations(groups, 2):
-        if shared := groups[one] & groups[other]:
-            raise InvalidData(f"group {min(shared)!r} is in {one} and in {other}")
+    _check_apart(splits)
     fitted = estimator.fit(
         splits["train"], splits["validation"], model, seed, folder=folder, say=say
     )
     return calibrate(fitted, calibrator, splits, model, seed, say=say)
+
+
+def _check_apart(splits: Mapping[str, Sequence[Graded]]) -> None:
+    groups = {name: {item.question.group for item in items} for name, items in splits.items()}
+    for one, other in combinations(groups, 2):
+        if shared := groups[one] & groups[other]:
+            raise InvalidData(f"group {min(shared)!r} is in {one} and in {other}")
 
 
 def calibrate(
@@ -164,9 +168,19 @@ def calibrate(
 
     Parameters
     ----------
+    splits
+        As for `fit_calibrated`; "train" is empty for an estimator that was fitted elsewhere.
     scores
         Those of the split's answers, where they are known already.
+
+    Raises
+    ------
+    InvalidData
+        When splits share a question group: a calibrator is not fitted on training answers.
+    NothingGraded, TooFewClasses
+        When the calibration answers cannot be learned from.
     """
+    _check_apart(splits)
     held = splits["calibration"]
     kept, correct = graded_only(held, "calibration")
     scores = scores or fitted.score(held, model, say)
@@ -184,7 +198,7 @@ def calibrate(
         fitted=fitted,
         calibrator=learned,
         calibrator_name=calibrator.name,
-        formats=tuple(sorted({item.question.format for item in splits["train"]})),
+        formats=tuple(sorted({item.question.format for item in splits["train"] or held})),
         made_with={
             "model": {"name": model.name.name, "revision": model.name.revision},
             "prompts": text_record(model),
@@ -283,8 +297,10 @@ def load_calibrated(
 
 
 def _check_match(made_with: Mapping[str, Any], model: Model, folder: str | Path) -> None:
+    one, other = made_with["model"]["revision"], model.name.revision
+    alike = one == other if one or other else made_with["model"]["name"] == model.name.name
     same = {
-        "model": made_with["model"]["revision"] == model.name.revision,
+        "model": alike,
         "tokenizer or template": made_with["prompts"] == text_record(model),
     }
     for what, matches in same.items():

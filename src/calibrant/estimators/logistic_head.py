@@ -29,7 +29,7 @@ class LogisticHead:
     def fit(
         features: NDArray[Any], correct: NDArray[Any], *, strength: float = 1.0, why: str = ""
     ) -> LogisticHead:
-        """Maximum likelihood with an L2 penalty; rows with a NaN are left out.
+        """Maximum likelihood with an L2 penalty; rows that are not finite are left out.
 
         Parameters
         ----------
@@ -40,7 +40,7 @@ class LogisticHead:
         why
             Said when no row is whole.
         """
-        known = ~np.isnan(features).any(1)
+        known = np.isfinite(features).all(1)
         if not known.any():
             raise NothingGraded(f"no graded answer to fit on: {why}")
         rows, correct = features[known], correct[known]

@@ -41,9 +41,16 @@ class FittedPTrue(Unfitted):
 
         def work(items: list[Answered], samples: list[list[Answer]]) -> Floats:
             rows = [
-                prompts.with_samples(item, [one.text for one in drawn])
+                _row(prompts, item, [one.text for one in drawn], base.max_tokens)
                 for item, drawn in zip(items, samples)
             ]
             return np.array(row_scores(rows, base, say=say), dtype=np.float64)
 
         return self.estimator.scores(items, model, say, work)
+
+
+def _row(prompts: Prompts, item: Answered, shown: list[str], most: int | None) -> list[int]:
+    """Token ids that show as many of the samples, the first ones, as there is room for."""
+    while len(row := prompts.with_samples(item, shown)) > (most or len(row)) and shown:
+        shown = shown[:-1]
+    return row

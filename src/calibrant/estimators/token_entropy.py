@@ -29,7 +29,8 @@ MISSING = "the answer has no log-probabilities of the likeliest tokens"
 class TokenEntropy(Estimator):
     """A logistic regression on mean, largest and first token entropy.
 
-    The entropies are those of the likeliest tokens, which also servers tell.
+    The entropies are those of the likeliest tokens, which also servers tell: of as many as all
+    training answers have, since more would make any of them larger.
     """
 
     name: ClassVar = "token_entropy"
@@ -48,7 +49,10 @@ class TokenEntropy(Estimator):
     ) -> FittedEstimator:
         """Fit the regression."""
         kept, correct = graded_only(train)
-        return FittedTokenEntropy(self, LogisticHead.fit(_features(kept), correct, why=MISSING))
+        sizes = [len(place) for item in kept for place in item.answer.top_log_probs]
+        n_top = min(filter(None, sizes), default=1)
+        head = LogisticHead.fit(_features(kept, n_top), correct, why=MISSING)
+        return FittedTokenEntropy(self, n_top, head)
 
 
 def entropies(top_log_probs: Sequence[Sequence[float]]) -> NDArray[np.float64]:
@@ -65,12 +69,13 @@ def entropies(top_log_probs: Sequence[Sequence[float]]) -> NDArray[np.float64]:
     return np.array(found, dtype=np.float64)
 
 
-def _features(items: Sequence[Answered]) -> NDArray[np.float64]:
-    """(N, 3): mean, largest and first entropy; NaN where there is none."""
+def _features(items: Sequence[Answered], n_top: int) -> NDArray[np.float64]:
+    """(N, 3): mean, largest and first entropy of the `n_top` likeliest; NaN without so many."""
     rows = []
     for item in items:
-        found = entropies(item.answer.top_log_probs)
-        whole = found.size > 0 and all(item.answer.top_log_probs)
+        top = [sorted(place, reverse=True)[:n_top] for place in item.answer.top_log_probs]
+        found = entropies(top)
+        whole = found.size > 0 and all(len(place) == n_top for place in top)
         rows.append([found.mean(), found.max(), found[0]] if whole else [np.nan] * 3)
     return np.array(rows, dtype=np.float64).reshape(-1, 3)
 
@@ -78,20 +83,24 @@ def _features(items: Sequence[Answered]) -> NDArray[np.float64]:
 class FittedTokenEntropy(FittedEstimator):
     """The regression."""
 
-    def __init__(self, estimator: TokenEntropy, head: LogisticHead) -> None:
-        self.estimator, self.head = estimator, head
+    def __init__(self, estimator: TokenEntropy, n_top: int, head: LogisticHead) -> None:
+        self.estimator, self.n_top, self.head = estimator, n_top, head
 
     def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
         """Log-odds of the regression."""
-        values = self.head.score(_features(items))
-        missing = np.flatnonzero(np.isnan(values)).tolist()
-        return Scores(values=values, reasons=dict.fromkeys(missing, MISSING))
+        values = self.head.score(_features(items, self.n_top))
+        few = f"the answer has log-probabilities of fewer than {self.n_top} tokens at some place"
+        reasons = {
+            i: few if all(items[i].answer.top_log_probs or [()]) else MISSING
+            for i in np.flatnonzero(np.isnan(values)).tolist()
+        }
+        return Scores(values=values, reasons=reasons)
 
     def save(self, folder: Path) -> dict[str, Any]:
-        """The regression."""
-        return self.head.to_dict()
+        """The regression, and of how many tokens."""
+        return {"n_top": self.n_top, "head": self.head.to_dict()}
 
     @staticmethod
     def load(estimator: TokenEntropy, state: dict[str, Any], folder: Path) -> FittedEstimator:
-        """From the regression."""
-        return FittedTokenEntropy(estimator, LogisticHead(**state))
+        """From the same."""
+        return FittedTokenEntropy(estimator, state["n_top"], LogisticHead(**state["head"]))

@@ -155,6 +155,21 @@ class LocalModel(Model):
         return int(self.module.get_input_embeddings().weight.shape[1])
 
     @property
+    def max_tokens(self) -> int | None:
+        """How many tokens it has positions for; None where it does not say."""
+        return getattr(self.module.config, "max_position_embeddings", None)
+
+    @property
+    def window(self) -> int | None:
+        """How many tokens back some of its layers look; None when all look back to the first."""
+        config = self.module.config
+        sizes = (
+            getattr(config, "use_sliding_window", True) and getattr(config, "sliding_window", None),
+            getattr(config, "attention_chunk_size", None),
+        )
+        return min((size for size in sizes if size), default=None)
+
+    @property
     def pad_id(self) -> int:
         """A token to fill rows with; it is always masked.
 
@@ -198,8 +213,19 @@ class LocalModel(Model):
         return torch.as_tensor(module(**inputs).logits[:, list(places)])
 
     def pad(self, rows: Sequence[Sequence[int]], left: bool) -> tuple[torch.Tensor, torch.Tensor]:
-        """Rows of token ids as (ids (B, T), attention mask (B, T)) on the model's device."""
+        """Rows of token ids as (ids (B, T), attention mask (B, T)) on the model's device.
+
+        Raises
+        ------
+        Mismatch
+            When one is longer than what the model has positions for.
+        """
         width = max(map(len, rows))
+        if self.max_tokens and width > self.max_tokens:
+            raise Mismatch(
+                f"a text of {width} tokens is too long for {self.name.name}, which has"
+                f" {self.max_tokens} positions"
+            )
         ids, mask = [], []
         for row in rows:
             fill = [self.pad_id] * (width - len(row))

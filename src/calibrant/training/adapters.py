@@ -73,9 +73,9 @@ def lora_config(
     )
 
 
-def is_float(model: Adaptable) -> bool:
-    """Whether all weights are floating-point numbers: those of a quantized model are not."""
-    return all(p.dtype.is_floating_point for p in model.module.parameters())
+def can_merge(model: Adaptable) -> bool:
+    """Whether all weights are in single precision, neither quantized nor of 16 bits."""
+    return all(p.dtype == torch.float32 for p in model.module.parameters())
 
 
 @contextmanager
@@ -101,7 +101,8 @@ class Merged:
     """Weights with an adapter in them, beside the bare ones: `with merged.on():` runs the former.
 
     A pass then costs what a pass of the bare model costs, and the adapted matrices lie in memory
-    twice. Not for quantized weights.
+    twice. For weights in single precision: rounded to fewer bits, the sum would lose much of what
+    the adapter adds.
     """
 
     def __init__(

@@ -47,7 +47,7 @@ class Tuning(ABC):
         self.peft, self.model = peft, model
         self.correct = torch.tensor(correct, device=model.device)
         self.prompts = Prompts(model.tokenizer)
-        asked = [self.prompts.asked(item, model.name) for item in items]
+        asked = [self.prompts.asked(item, model) for item in items]
         self.questions = [question for question, _, _ in asked]
         self.answers = [said for _, said, _ in asked]
         self.budget = model.token_budget // 8
@@ -203,17 +203,23 @@ class FullTuning(Tuning):
 
     def cross_entropy(self, part: list[int]) -> torch.Tensor:
         """Of the query, after question and answer as the tuned model reads them."""
+        return self.verdict(self._at_query(part), part)
+
+    def _at_query(self, part: list[int]) -> torch.Tensor:
+        """Logits (B, V) at the query's end."""
         query = list(self.prompts.query)
         rows = [self.questions[i] + self.answers[i] + query for i in part]
         ids_BT, mask_BT = self.model.pad(rows, left=True)
         output = self.model.forward(self.peft, keep=1, input_ids=ids_BT, attention_mask=mask_BT)
-        return self.verdict(output.logits[:, -1], part)
+        return torch.as_tensor(output.logits[:, -1])
 
     def loss(self, part: list[int]) -> torch.Tensor:
         """Cross-entropy and divergence in one pass that reads the question once."""
         if not any(self.references[i] for i in part):
             return self.cross_entropy(part)
-        logits_BRV, verdict_BV, mask_BR = self._branches(part)
+        together = not self.model.window or max(map(self.length, part)) <= self.model.window
+        read = self._branches if together else self._one_by_one
+        logits_BRV, verdict_BV, mask_BR = read(part)
         log_q_BRV = logits_BRV.float().log_softmax(-1)
         log_p_BRV = torch.zeros_like(log_q_BRV)
         for i, base_RV in enumerate(self._base(part)):
@@ -261,21 +267,30 @@ class FullTuning(Tuning):
         )
         return logits_BNV[:, :-1], logits_BNV[:, -1], parts[2][1].bool()
 
+    def _one_by_one(self, part: list[int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The same from two passes: in one, layers that look back only so far would see it all."""
+        rows = self._at_references(part)
+        n = torch.tensor([len(row) for row in rows], device=self.model.device)
+        mask_BR = torch.arange(int(n.max()), device=n.device)[None] < n[:, None]
+        logits_BRV = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        return logits_BRV, self._at_query(part), mask_BR
+
+    def _at_references(self, part: list[int]) -> list[torch.Tensor]:
+        """Logits (R, V) that predict each reference's tokens after the question."""
+        rows = [self.questions[i] + self.references[i] for i in part]
+        ids_BT, mask_BT = self.model.pad(rows, left=True)
+        keep = 1 + max(len(self.references[i]) for i in part)
+        inputs = {"input_ids": ids_BT, "attention_mask": mask_BT}
+        logits_BTV = self.model.forward(self.peft, keep=keep, **inputs).logits[:, -keep:]
+        return [row[keep - 1 - len(self.references[i]) : -1] for i, row in zip(part, logits_BTV)]
+
     @torch.no_grad()
     def _base(self, part: list[int]) -> list[torch.Tensor]:
         """Log-probabilities (R, V) that the untuned model gives each reference's tokens."""
         if all(i in self.base for i in part):
             return [self.base[i] for i in part]
-        rows = [self.questions[i] + self.references[i] for i in part]
-        ids_BT, mask_BT = self.model.pad(rows, left=True)
-        keep = 1 + max(len(self.references[i]) for i in part)
-        inputs = {"input_ids": ids_BT, "attention_mask": mask_BT}
         with self.peft.disable_adapter():
-            logits_BTV = self.model.forward(self.peft, keep=keep, **inputs).logits
-        log_p_BTV = logits_BTV[:, -keep:].float().log_softmax(-1)
-        found = [
-            row[keep - 1 - len(self.references[i]) : -1].clone() for i, row in zip(part, log_p_BTV)
-        ]
+            found = [row.float().log_softmax(-1) for row in self._at_references(part)]
         if (size := sum(one.numel() * 4 for one in found)) <= self.free:
             self.free -= size
             self.base.update(zip(part, found))
