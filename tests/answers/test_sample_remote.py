@@ -11,10 +11,12 @@ from calibrant.answers.sample import Sampling
 from calibrant.answers.sample_remote import sample_remote
 from calibrant.errors import ModelUnavailable
 from calibrant.estimators.sampling import Sampling as SamplingEstimator
+from calibrant.estimators.semantic_entropy import SemanticEntropy
+from calibrant.estimators.semantic_entropy_probe import SemanticEntropyProbe
 from calibrant.grades.equivalence import JudgedRemotely, equivalence
 from calibrant.models.remote import RemoteModel, Reply
 from calibrant.models.scripted import ScriptedServer
-from calibrant.records import Answer, Answered, Question
+from calibrant.records import Answer, Answered, ModelName, Question
 
 FRANCE = Question(text="What is the capital of France?", targets=("Paris",))
 SPAIN = Question(text="What is the capital of Spain?", targets=("Madrid",))
@@ -55,6 +57,36 @@ def test_failures_leave_samples_out_and_say_so() -> None:
     down = ScriptedServer(capital, failures=(500,) * 9)
     with down as server, pytest.raises(ModelUnavailable, match="not one sample"):
         sample_remote([FRANCE], served(server), Sampling(n_samples=4))
+
+
+def test_samples_are_drawn_once_and_short_ones_anew(tmp_path: Path) -> None:
+    """What is kept serves every estimator with the same settings; without a cache none is ahead."""
+    answer = Answer(question_id=FRANCE.id, text="Paris", model=ModelName(name="m"))
+    items = [Answered(question=FRANCE, answer=answer)]
+    splits = {"train": items, "calibration": items, "test": items}
+    forms = [SamplingEstimator(n_samples=2), SemanticEntropy(n_samples=2)]
+    with ScriptedServer(capital) as server:
+        model = served(server)
+        SamplingEstimator(n_samples=2).prepare(splits, model)
+        SemanticEntropyProbe(n_samples=2).prepare(splits, model)
+        assert not server.bodies, "there is no cache"
+        model.cache = tmp_path
+        forms[0].prepare(splits, model)
+        found = [form.fit([], [], model, 0).score(items, model) for form in forms]
+        assert len(server.bodies) == 2 and not any(scores.reasons for scores in found)
+        ours = sample_remote([FRANCE], model, Sampling(n_samples=1), cache=tmp_path)
+        assert len(server.bodies) == 2 and [one.text for one in ours[0]] == ["Paris"]
+        SamplingEstimator(n_samples=2, temperature=0.5).samples(items, model)
+        assert len(server.bodies) == 4, "other settings, other samples"
+    with ScriptedServer(capital, failures=(500,)) as server:
+        model = served(server)
+        model.cache = tmp_path
+        fitted = forms[0].fit([], [], model, 0)
+        assert fitted.score(items, model).reasons == {0: "1 samples in place of 2"}
+        assert not fitted.score(items, model).reasons and len(server.bodies) == 4
+        server.failures = [500] * 2
+        known = sample_remote([FRANCE, SPAIN], model, Sampling(n_samples=2), cache=tmp_path)
+        assert [len(drawn) for drawn in known] == [2, 0], "what is kept is there all the same"
 
 
 def test_a_remote_judge_of_sameness(tmp_path: Path) -> None:

@@ -77,27 +77,44 @@ def sample(
     Log-probabilities are the model's own, whatever temperature and top-p are. An open sample ends
     at the model's end marker or at the first line break; a choice is one token.
     """
+    key = content_hash(asdict(model.name), Prompts(model.tokenizer).label, sampling.label)
+    return kept_samples(
+        questions,
+        model.cache and model.cache / f"samples-{key}",
+        sampling,
+        lambda part: _sample_all(part, model, sampling, say),
+    )
+
+
+def kept_samples(
+    questions: Sequence[Question],
+    folder: Path | None,
+    sampling: Sampling,
+    work: Callable[[list[Question]], list[list[Answer]]],
+) -> list[list[Answer]]:
+    """The samples of each question, by `work` on those of which the folder holds too few.
+
+    Parameters
+    ----------
+    folder
+        Of samples that are drawn in this way and no other; None keeps nothing.
+    work
+        Samples of some questions; where there are fewer than asked for, they are not kept.
+    """
     asked = {question.id: question for question in questions}
-    folder = _folder(model, sampling)
     found = _read(folder, sampling) if folder else {}
     pending = [question for id, question in asked.items() if id not in found]
     pending.sort(key=lambda q: (q.format, len(q.text) + sum(map(len, q.choices)), q.id))
     for start in range(0, len(pending), CHUNK):
         part = pending[start : start + CHUNK]
-        drawn = _sample_all(part, model, sampling, say)
-        if folder:
-            name = content_hash([question.id for question in part], sampling.n_samples)
-            rows = [to_row(one) for answers in drawn for one in answers]
+        drawn = dict(zip([question.id for question in part], work(part)))
+        whole = {id: a for id, a in drawn.items() if len(a) == sampling.n_samples}
+        if folder and whole:
+            name = content_hash(list(whole), sampling.n_samples)
+            rows = [to_row(one) for answers in whole.values() for one in answers]
             write_parquet(folder / f"{name}.parquet", rows)
-        found.update(zip([question.id for question in part], drawn))
+        found.update(drawn)
     return [found[question.id] for question in questions]
-
-
-def _folder(model: LocalModel, sampling: Sampling) -> Path | None:
-    if model.cache is None:
-        return None
-    key = content_hash(asdict(model.name), Prompts(model.tokenizer).label, sampling.label)
-    return model.cache / f"samples-{key}"
 
 
 def _read(folder: Path, sampling: Sampling) -> dict[str, list[Answer]]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import asdict
+from pathlib import Path
 
 from calibrant.answers.extract import extract
 from calibrant.answers.prompts import messages
-from calibrant.answers.sample import Sampling
+from calibrant.answers.sample import Sampling, kept_samples
 from calibrant.errors import ModelUnavailable
 from calibrant.models.remote import Chat, RemoteModel, run_async, side_by_side
 from calibrant.records import Answer, Question, content_hash
@@ -21,6 +23,7 @@ def sample_remote(
     model: Chat,
     sampling: Sampling,
     *,
+    cache: Path | None = None,
     say: Callable[[str], None] = print,
 ) -> list[list[Answer]]:
     """The samples of each question, in their order; those that failed are left out and said.
@@ -28,10 +31,15 @@ def sample_remote(
     Each request has a seed of its own, which an endpoint may heed or not. Log-probabilities are
     there where the endpoint gives them.
 
+    Parameters
+    ----------
+    cache
+        Folder where samples are kept; a question that is short of some is asked anew next time.
+
     Raises
     ------
     ModelUnavailable
-        When not one request was answered.
+        When there is not one sample.
     """
     found: dict[tuple[str, int], Answer] = {}
     failed: Counter[str] = Counter()
@@ -60,19 +68,23 @@ def sample_remote(
             finish_reason="stop" if reply.finish_reason == "stop" else "length",
         )
 
-    async def work() -> None:
+    async def requests(asked: list[Question]) -> None:
         async with AsyncExitStack() as stack:
             if isinstance(model, RemoteModel):
                 await stack.enter_async_context(model)
-            jobs = (one(question, k) for question in asked for k in range(sampling.n_samples))
+            jobs = (one(question, k) for question in asked for k in places)
             await side_by_side(jobs, N_IN_FLIGHT)
 
-    asked = list({question.id: question for question in questions}.values())
-    run_async(work())
+    def work(asked: list[Question]) -> list[list[Answer]]:
+        run_async(requests(asked))
+        return [[found[q.id, k] for k in places if (q.id, k) in found] for q in asked]
+
+    places = range(sampling.n_samples)
+    key = content_hash(getattr(model, "base_url", ""), asdict(model.name), "chat", sampling.label)
+    drawn = kept_samples(questions, cache and cache / f"samples-{key}", sampling, work)
     if failed:
         why, _ = failed.most_common(1)[0]
-        if not found:
+        if not any(drawn):
             raise ModelUnavailable(f"not one sample was drawn: {why}")
         say(f"{failed.total()} of {failed.total() + len(found)} samples failed, most often: {why}")
-    places = range(sampling.n_samples)
-    return [[found[q.id, k] for k in places if (q.id, k) in found] for q in questions]
+    return drawn

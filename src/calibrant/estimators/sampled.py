@@ -95,7 +95,8 @@ class Sampled(Estimator, ABC):
         self, splits: Mapping[str, Sequence[Answered]], model: Model, say: Say = silent
     ) -> None:
         """Draw the samples of all answers that will be scored."""
-        self.samples([*splits["calibration"], *splits["test"]], model, say)
+        if model.cache is not None:
+            self.samples([*splits["calibration"], *splits["test"]], model, say)
 
     def samples(
         self, items: Sequence[Answered], model: Model, say: Say = silent
@@ -105,7 +106,7 @@ class Sampled(Estimator, ABC):
             return [_given(item)[: self.n_samples] for item in items]
         questions = [item.question for item in items]
         if isinstance(model, Chat):
-            return sample_remote(questions, model, self.sampling, say=say)
+            return sample_remote(questions, model, self.sampling, cache=model.cache, say=say)
         return sample(questions, local(model), self.sampling, say=say)
 
     def scores(

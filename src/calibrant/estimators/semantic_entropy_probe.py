@@ -50,7 +50,8 @@ class SemanticEntropyProbe(Compared):
         self, splits: Mapping[str, Sequence[Answered]], model: Model, say: Say = silent
     ) -> None:
         """Draw the samples that it is fitted on."""
-        self.samples(splits["train"], model, say)
+        if model.cache is not None:
+            self.samples(splits["train"], model, say)
 
     def fit(
         self,
