@@ -14,7 +14,7 @@ from transformers import AutoModel, AutoTokenizer
 from calibrant.answers.evidence import embeddings, sequences
 from calibrant.answers.prompts import evidence
 from calibrant.calibration.platt import Platt
-from calibrant.errors import DamagedFile, Mismatch
+from calibrant.errors import DamagedFile, Mismatch, ModelUnavailable
 from calibrant.estimators.calibrated import calibrate, load_calibrated
 from calibrant.estimators.estimator import Estimator
 from calibrant.estimators.text_embedding import TextEmbedding
@@ -221,6 +221,10 @@ def test_an_endpoint_may_hold_the_encoder(tmp_path: Path) -> None:
     high = [c.value is not None and c.value > 0.5 for c in found]
     assert high == ["yes" in item.answer.text for item in test]
     assert seen[0].startswith("s.\nWhat is ")
+    with ScriptedServer({}, embed=embed, failures=(400,)) as server:
+        how = replace(how, base_url=server.base_url)
+        with pytest.raises(ModelUnavailable, match=r"^e at http.* did not answer .*status 400"):
+            how.fit(train, test, Given(), 0)
 
 
 def test_the_length_is_known_where_the_text_is_cut(encoder_folder: str) -> None:

@@ -11,7 +11,7 @@ from calibrant.answers import talk
 from calibrant.answers.generate import answer
 from calibrant.answers.prompts import PROBABILITY, Prompts
 from calibrant.answers.stated import WORDS
-from calibrant.errors import InvalidData, MissingCapability
+from calibrant.errors import InvalidData, MissingCapability, ModelUnavailable
 from calibrant.estimators import verbal
 from calibrant.estimators.verbal import NOT_GUESSED, NOT_STATED, Verbal
 from calibrant.models.local import LocalModel
@@ -149,6 +149,39 @@ def test_remote_models_are_asked_the_same(items: list[Answered]) -> None:
         remote = RemoteModel("m", base_url=server.base_url)
         values = verbal.FittedVerbal(Verbal()).score(items, remote).values
     assert values == pytest.approx([-log(3)] * 3)
+
+
+def test_requests_that_fail_are_missing_and_the_others_scored(items: list[Answered]) -> None:
+    """In either turn, and never taken for a reply that cannot be read."""
+
+    refused = ["lines"]  # the first request of the second turn
+
+    def script(words: str) -> str:
+        if refused and refused[0] in words:
+            raise ModelUnavailable(f"{refused.pop()} refused")
+        return "30%\n75%" if "lines" in words else "Lyon\nParis\nMadrid"
+
+    model = ScriptedModel(script)
+    pair = [items[0], items[2]]
+    how = verbal.FittedVerbal(Verbal(n_guesses=3, unread=0.5))
+    found = how.score(pair, model)
+    assert found.reasons == {0: "lines refused"} and found.values[1] == 0
+    refused.append("France")
+    found = how.score(pair, model)
+    assert found.reasons == {0: "France refused"} and len(model.asked) == 4 + 3
+    said: list[str] = []
+    with ScriptedServer(lambda words: "75%", failures=(400,)) as server:
+        remote = RemoteModel("m", base_url=server.base_url, n_in_flight=1)
+        how = verbal.FittedVerbal(Verbal(unread=0.5))
+        found = how.score(items, remote, said.append)
+        assert found.reasons.keys() == {0} and "status 400" in found.reasons[0]
+        assert found.values[1:] == pytest.approx([log(3)] * 2)
+        assert len(said) == 1 and said[0].startswith(
+            "1 of 3 requests failed, most often: m at http"
+        )
+        server.failures = [400] * 3
+        with pytest.raises(ModelUnavailable, match=r"all 3 requests failed, the first: m at .*400"):
+            how.score(items, remote)
 
 
 def test_settings_are_checked() -> None:

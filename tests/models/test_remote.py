@@ -82,6 +82,16 @@ def test_64_requests_are_in_flight() -> None:
     assert server.most_open == 64
 
 
+def test_the_first_error_is_raised_as_it_is() -> None:
+    async def one(i: int) -> None:
+        if i == 3:
+            raise ModelUnavailable(f"{i} failed") from KeyError("why")
+
+    with pytest.raises(ModelUnavailable, match="3 failed") as told:
+        run_async(side_by_side((one(i) for i in range(9)), 4))
+    assert isinstance(told.value.__cause__, KeyError)
+
+
 def test_embeddings() -> None:
     with ScriptedServer({}, embed=lambda text: [len(text), 1.0]) as server:
         vectors = run_async(remote(server).embeddings(["a", "abc"]))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from calibrant.answers.generate import greedy
 from calibrant.answers.prompts import Prompts, content, decode
-from calibrant.errors import MissingCapability
+from calibrant.errors import MissingCapability, ModelUnavailable
 from calibrant.models.local import LocalModel
 from calibrant.models.model import Model
 from calibrant.models.remote import Chat, Messages, RemoteModel, run_async, side_by_side
@@ -18,6 +18,10 @@ N_IN_FLIGHT = 16
 
 class Talk(ABC):
     """Greedy replies, in the order of the conversations."""
+
+    def __init__(self) -> None:
+        self.failed: dict[int, str] = {}
+        """Conversation that failed -> why; its reply is empty, and nothing more is asked in it."""
 
     @abstractmethod
     def about(self, items: Sequence[Answered], request: str) -> list[str]:
@@ -38,6 +42,7 @@ class _Local(Talk):
     def __init__(
         self, model: LocalModel, n_new: int, one_line: bool, say: Callable[[str], None]
     ) -> None:
+        super().__init__()
         self.model, self.n_new, self.one_line, self.say = model, n_new, one_line, say
         self.prompts = Prompts(model.tokenizer)
         self.rows: list[list[int]] = []
@@ -72,6 +77,7 @@ class _Remote(Talk):
     """On messages, many conversations at once."""
 
     def __init__(self, model: Chat, n_new: int) -> None:
+        super().__init__()
         self.model, self.n_new = model, n_new
         self.turns: list[Messages] = []
 
@@ -90,11 +96,14 @@ class _Remote(Talk):
         found = [""] * len(conversations)
 
         async def one(i: int) -> None:
-            reply = await self.model.chat(conversations[i], max_new_tokens=self.n_new)
-            found[i] = reply.text
+            try:
+                reply = await self.model.chat(conversations[i], max_new_tokens=self.n_new)
+                found[i] = reply.text
+            except ModelUnavailable as error:
+                self.failed[i] = str(error)
 
         async def all_of_them() -> None:
-            jobs = (one(i) for i in range(len(found)))
+            jobs = (one(i) for i in range(len(found)) if i not in self.failed)
             if isinstance(self.model, RemoteModel):
                 async with self.model:
                     await side_by_side(jobs, self.model.n_in_flight)
@@ -102,6 +111,8 @@ class _Remote(Talk):
                 await side_by_side(jobs, N_IN_FLIGHT)
 
         run_async(all_of_them())
+        if found and len(self.failed) == len(found):
+            raise ModelUnavailable(f"all {len(found)} requests failed, the first: {self.failed[0]}")
         self.turns = [
             [*turns, {"role": "assistant", "content": text}]
             for turns, text in zip(conversations, found)
@@ -119,7 +130,7 @@ def _turns(*texts: str) -> list[dict[str, str]]:
 def talk_with(
     model: Model, n_new: int, *, one_line: bool = True, say: Callable[[str], None]
 ) -> Talk:
-    """A talk with a model.
+    """A talk with a model, about one list of answers.
 
     Parameters
     ----------

@@ -31,6 +31,7 @@ from calibrant.records import Answered
 Scale = Literal["numbers", "words"]
 NOT_STATED = "the model stated no probability that can be read"
 NOT_GUESSED = "the answer is not among the model's guesses"
+UNREAD = (NOT_STATED, NOT_GUESSED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,8 @@ class Verbal(Untrained):
     scale: Scale = "numbers"
     """Per cents, or the words of `answers.stated.WORDS`."""
     unread: float | None = None
-    """Confidence where none can be read (the paper's 0.5); None: missing, with its reason."""
+    """Confidence where none can be read (the paper's 0.5); None: missing, with its reason. Where a
+    request failed it is missing in any case."""
     max_new_tokens: int = 0
     """Length of a reply at most; 0: 12, and 24 more for each guess that is asked for."""
 
@@ -97,21 +99,31 @@ class FittedVerbal(Unfitted):
         stated = elicited(items, model, self.estimator, say)
         values, reasons = np.full(len(items), np.nan), {}
         for i, found in enumerate(stated):
-            value = self.estimator.unread if isinstance(found, str) else found
-            if value is None:
+            value = self.estimator.unread if found in UNREAD else found
+            if value is None or isinstance(value, str):
                 reasons[i] = str(found)
             else:
                 values[i] = value
-        for reason, n in Counter(found for found in stated if isinstance(found, str)).items():
+        told = Counter(found for found in stated if isinstance(found, str))
+        for reason in UNREAD:
             taken = "missing" if self.estimator.unread is None else str(self.estimator.unread)
-            say(f"{n} of {len(items)} confidences are {taken}: {reason}")
+            if n := told.pop(reason, 0):
+                say(f"{n} of {len(items)} confidences are {taken}: {reason}")
+        for why, _ in told.most_common(1):
+            say(f"{told.total()} of {len(items)} requests failed, most often: {why}")
         return Scores(values=log_odds(values), reasons=reasons)
 
 
 def elicited(
     items: Sequence[Answered], model: Model, how: Verbal, say: Say = silent
 ) -> list[float | str]:
-    """The probability that the model states for each answer, or why there is none."""
+    """The probability that the model states for each answer, or why there is none.
+
+    Raises
+    ------
+    ModelUnavailable
+        When requests about every answer failed.
+    """
     words = tuple(WORDS) if how.scale == "words" else ()
     n, guessing = how.n_guesses, how.n_stages == 1 or how.n_guesses > 1
     n_new = how.max_new_tokens or 12 + 24 * (n if guessing else 0)
@@ -119,7 +131,10 @@ def elicited(
     if not guessing:
         texts = talk.about(items, prompts.probability(words))
         stated = [stated_probability(text, bool(words)) for text in texts]
-        return [NOT_STATED if value is None else value for value in stated]
+        return [
+            talk.failed.get(i, NOT_STATED if value is None else value)
+            for i, value in enumerate(stated)
+        ]
     ask = prompts.guesses(n, words, likely=how.n_stages == 1)
     replies = talk.ask([item.question for item in items], ask)
     guesses = [stated_guesses(text, bool(words))[:n] for text in replies]
@@ -132,7 +147,10 @@ def elicited(
             [(guess, value) for (guess, _), value in zip(found, values)]
             for found, values in zip(guesses, rated)
         ]
-    return [_of_answer(item, found) for item, found in zip(items, guesses)]
+    return [
+        talk.failed.get(i, _of_answer(item, found))
+        for i, (item, found) in enumerate(zip(items, guesses))
+    ]
 
 
 def _of_answer(item: Answered, guesses: Sequence[tuple[str, float | None]]) -> float | str:

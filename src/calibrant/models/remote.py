@@ -271,7 +271,7 @@ async def side_by_side(jobs: Iterable[Coroutine[Any, Any, None]], n_in_flight: i
     """Run coroutines in their order, at most `n_in_flight` at once.
 
     A job is begun when the one before it was: what the first ones decide (a budget that is spent)
-    the later ones see.
+    the later ones see. Where a job fails, the others end and its error is raised.
     """
     waiting = iter(jobs)
 
@@ -279,6 +279,10 @@ async def side_by_side(jobs: Iterable[Coroutine[Any, Any, None]], n_in_flight: i
         for job in waiting:
             await job
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(n_in_flight):
-            group.create_task(worker())
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(n_in_flight):
+                group.create_task(worker())
+    except ExceptionGroup as errors:
+        first = errors.exceptions[0]
+        raise first from first.__cause__
