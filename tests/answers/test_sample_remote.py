@@ -14,6 +14,7 @@ from calibrant.estimators.sampling import Sampling as SamplingEstimator
 from calibrant.estimators.semantic_entropy import SemanticEntropy
 from calibrant.estimators.semantic_entropy_probe import SemanticEntropyProbe
 from calibrant.grades.equivalence import JudgedRemotely, equivalence
+from calibrant.models.model import Capability
 from calibrant.models.remote import RemoteModel, Reply
 from calibrant.models.scripted import ScriptedServer
 from calibrant.records import Answer, Answered, ModelName, Question
@@ -87,6 +88,20 @@ def test_samples_are_drawn_once_and_short_ones_anew(tmp_path: Path) -> None:
         server.failures = [500] * 2
         known = sample_remote([FRANCE, SPAIN], model, Sampling(n_samples=2), cache=tmp_path)
         assert [len(drawn) for drawn in known] == [2, 0], "what is kept is there all the same"
+
+
+def test_log_probabilities_are_not_asked_of_who_tells_none() -> None:
+    item = Answered(
+        question=FRANCE,
+        answer=Answer(text="Paris", model=ModelName(name="m"), question_id=FRANCE.id),
+    )
+    with ScriptedServer(capital) as server:
+        for told in (True, False):
+            model = RemoteModel("any", base_url=server.base_url, log_probs=told)
+            SamplingEstimator(n_samples=1).samples([item], model)
+    assert ["logprobs" in body for body in server.bodies] == [True, False]
+    assert Capability.LOGPROBS not in model.capabilities
+    assert Capability.LOGPROBS in RemoteModel.capabilities
 
 
 def test_a_remote_judge_of_sameness(tmp_path: Path) -> None:

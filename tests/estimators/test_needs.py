@@ -18,13 +18,14 @@ from calibrant.estimators.needs import require
 from calibrant.estimators.p_true import PTrue
 from calibrant.estimators.probe import Probe
 from calibrant.estimators.sampling import Sampling
+from calibrant.estimators.semantic_entropy import SemanticEntropy
 from calibrant.estimators.semantic_entropy_probe import SemanticEntropyProbe
 from calibrant.estimators.sequence_likelihood import SequenceLikelihood
 from calibrant.estimators.stacked import Stacked
 from calibrant.estimators.token_entropy import TokenEntropy
 from calibrant.evaluation.evaluate import Settings
 from calibrant.given import run_given
-from calibrant.models.model import Given
+from calibrant.models.model import Capability, Given
 from calibrant.models.scripted import ScriptedModel
 from calibrant.records import Answer, Grade, Graded, ModelName, Question, Verdict
 
@@ -62,6 +63,27 @@ def test_hidden_states_of_an_endpoint(form: Any) -> None:
     assert {"base_rate", "verbal", "sampling", "text_embedding", "tuned_encoder"} <= set(would)
     assert not {"probe", "lora_prompt", "zero_shot", "token_entropy", "max_softmax"} & set(would)
     assert not model.asked
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        Sampling(form="likelihood"),
+        SemanticEntropy(form="weighted"),
+        Stacked(members=("base_rate", 'sampling form="likelihood"')),
+    ],
+)
+def test_samples_that_cannot_be_weighed_are_not_drawn(form: Any) -> None:
+    """Log-probabilities of the answers, which these carry, are not those of samples."""
+    model = Silent()
+    model.capabilities -= {Capability.LOGPROBS}
+    held = splits(log_probs=(-0.1,))
+    with pytest.raises(MissingCapability, match=r"needs logprobs, .*would run: .*sampling") as told:
+        fit_calibrated(form, Platt(), held, model)
+    assert form.name in str(told.value) and not model.asked
+    both = Stacked(members=("sequence_likelihood", "verbal"))
+    require([Sampling(), SequenceLikelihood(), both], model, held["train"])
+    require([form], Silent(), held["train"])
 
 
 @pytest.mark.parametrize(

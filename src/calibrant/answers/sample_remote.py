@@ -23,16 +23,18 @@ def sample_remote(
     model: Chat,
     sampling: Sampling,
     *,
+    log_probs: bool = True,
     cache: Path | None = None,
     say: Callable[[str], None] = print,
 ) -> list[list[Answer]]:
     """The samples of each question, in their order; those that failed are left out and said.
 
-    Each request has a seed of its own, which an endpoint may heed or not. Log-probabilities are
-    there where the endpoint gives them.
+    Each request has a seed of its own, which an endpoint may heed or not.
 
     Parameters
     ----------
+    log_probs
+        Whether the endpoint is asked for log-probabilities, which it may give or not.
     cache
         Folder where samples are kept; a question that is short of some is asked anew next time.
 
@@ -51,7 +53,7 @@ def sample_remote(
                 max_new_tokens=1 if question.choices else sampling.max_new_tokens,
                 temperature=sampling.temperature,
                 top_p=sampling.top_p,
-                n_top=1,
+                n_top=int(log_probs),
                 seed=int(content_hash(question.id, sampling.seed, k), 16) % 2**31,
             )
         except ModelUnavailable as error:
@@ -80,7 +82,8 @@ def sample_remote(
         return [[found[q.id, k] for k in places if (q.id, k) in found] for q in asked]
 
     places = range(sampling.n_samples)
-    key = content_hash(getattr(model, "base_url", ""), asdict(model.name), "chat", sampling.label)
+    asked_as = (getattr(model, "base_url", ""), asdict(model.name), "chat", log_probs)
+    key = content_hash(*asked_as, sampling.label)
     drawn = kept_samples(questions, cache and cache / f"samples-{key}", sampling, work)
     if failed:
         why, _ = failed.most_common(1)[0]

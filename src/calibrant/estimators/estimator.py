@@ -78,9 +78,14 @@ class Estimator(ABC):
         return ""
 
     @property
+    def calls(self) -> frozenset[Capability]:
+        """What it needs of a model when the answers are there, with their log-probabilities."""
+        return self.needs - {Capability.LOGPROBS}
+
+    @property
     def calls_model(self) -> bool:
         """Whether it runs a model; if not, the table of answers is all that it takes."""
-        return bool(self.needs - {Capability.LOGPROBS})
+        return bool(self.calls)
 
     @property
     def score_is_confidence(self) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from calibrant import registry
 from calibrant.errors import MissingCapability
 from calibrant.estimators.estimator import Estimator, Say, silent
-from calibrant.models.model import Capability, Model
+from calibrant.models.model import Model
 from calibrant.records import Answer, Answered
 
 
@@ -20,7 +20,7 @@ def lacks(estimator: Estimator, model: Model, items: Sequence[Answered] | None =
         The answers, where they are there: then these must carry what it reads in them, whatever
         the model could give. None: the model is to answer.
     """
-    needs = estimator.needs if items is None else estimator.needs - {Capability.LOGPROBS}
+    needs = estimator.needs if items is None else estimator.calls
     missing = sorted(str(need) for need in needs - model.capabilities)
     scored = _scored(estimator, items)
     unread = [name for name in estimator.reads if not any(getattr(a, name) for a in scored)]

@@ -57,14 +57,26 @@ class Sampled(Estimator, ABC):
 
     @property
     def needs(self) -> frozenset[Capability]:  # type: ignore[override]  # it depends on a setting
-        """Generation, unless samples are given."""
-        return frozenset() if self.source == "given" else frozenset({Capability.GENERATE})
+        """Generation, unless samples are given; and what samples are weighed by."""
+        if self.source == "given":
+            return frozenset()
+        return frozenset({Capability.GENERATE} | ({Capability.LOGPROBS} if self.weighs else set()))
+
+    @property
+    def calls(self) -> frozenset[Capability]:
+        """All that it needs: log-probabilities of samples do not come with an answer."""
+        return self.needs
+
+    @property
+    def weighs(self) -> bool:
+        """Whether samples are weighed by their likelihood."""
+        return getattr(self, "form", "") in WEIGHING
 
     def __post_init__(self) -> None:
         """Given samples are texts: there is nothing to weigh them by."""
         super().__post_init__()
-        form = getattr(self, "form", "")
-        if self.source == "given" and form in WEIGHING:
+        if self.source == "given" and self.weighs:
+            form = getattr(self, "form", "")
             raise InvalidData(
                 f"given samples have no log-probabilities, by which {self.name} weighs them in the"
                 f" form {form!r}: set form={WEIGHING[form]}"
@@ -106,7 +118,10 @@ class Sampled(Estimator, ABC):
             return [_given(item)[: self.n_samples] for item in items]
         questions = [item.question for item in items]
         if isinstance(model, Chat):
-            return sample_remote(questions, model, self.sampling, cache=model.cache, say=say)
+            told = Capability.LOGPROBS in model.capabilities  # asked for once, for all forms
+            return sample_remote(
+                questions, model, self.sampling, log_probs=told, cache=model.cache, say=say
+            )
         return sample(questions, local(model), self.sampling, say=say)
 
     def scores(

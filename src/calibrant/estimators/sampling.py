@@ -51,7 +51,7 @@ class FittedSampling(Unfitted):
                 for item, drawn in zip(items, samples)
             ]
             agree = estimator.same(groups, model, say)
-            weigh = estimator.form == "likelihood"
+            weigh = estimator.weighs
             weights = [likelihoods(drawn) if weigh else np.ones(len(drawn)) for drawn in samples]
             return log_odds(np.array([share(a[0], w) for a, w in zip(agree, weights)]))
 

@@ -51,8 +51,7 @@ class FittedSemanticEntropy(Unfitted):
         estimator = self.estimator
 
         def work(items: list[Answered], samples: list[list[Answer]]) -> Floats:
-            weigh = estimator.form == "weighted"
-            return -entropies(estimator, items, samples, model, weigh=weigh, say=say)
+            return -entropies(estimator, items, samples, model, say=say)
 
         return estimator.scores(items, model, say, work)
 
@@ -63,13 +62,12 @@ def entropies(
     samples: Sequence[Sequence[Answer]],
     model: Model,
     *,
-    weigh: bool = False,
     say: Say = silent,
 ) -> Floats:
     """Semantic entropy (N,) in nats of the samples to each item's question."""
     texts = [[said(one) for one in drawn] for drawn in samples]
     groups = [(item.question, words, words) for item, words in zip(items, texts)]
-    weights = [likelihoods(drawn) if weigh else np.ones(len(drawn)) for drawn in samples]
+    weights = [likelihoods(drawn) if how.weighs else np.ones(len(drawn)) for drawn in samples]
     same = how.same(groups, model, say)
     return np.array([entropy(clusters(s), w) for s, w in zip(same, weights)], dtype=np.float64)
 

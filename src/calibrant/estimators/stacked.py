@@ -22,7 +22,7 @@ from calibrant.estimators.estimator import (
 )
 from calibrant.estimators.forms import described, forms_of, restored, with_settings
 from calibrant.estimators.logistic_head import LogisticHead
-from calibrant.models.model import Model
+from calibrant.models.model import Capability, Model
 from calibrant.records import Answered, Graded
 
 NUMBERS = ("subject_rate", "sequence_likelihood", "token_entropy")
@@ -62,6 +62,11 @@ class Stacked(Estimator):
         object.__setattr__(self, "reads", tuple(fields))
         shared = set.intersection(*(set(member.formats) for member in self.estimators()))
         object.__setattr__(self, "formats", tuple(sorted(shared, reverse=True)))
+
+    @property
+    def calls(self) -> frozenset[Capability]:
+        """What the members do."""
+        return frozenset().union(*(member.calls for member in self.estimators()))
 
     @property
     def variant(self) -> str:

@@ -88,6 +88,9 @@ class RemoteModel(Model):
         double from `first_wait_s`, or are what the endpoint asks for, and are never over a minute.
     n_in_flight
         Requests that whoever asks much should have open at once.
+    log_probs
+        Whether the endpoint tells log-probabilities; if not, samples are drawn without them, and
+        estimators that need them are refused.
     """
 
     capabilities = frozenset({Capability.GENERATE, Capability.LOGPROBS})
@@ -102,6 +105,7 @@ class RemoteModel(Model):
         n_retries: int = 4,
         first_wait_s: float = 0.5,
         n_in_flight: int = 64,
+        log_probs: bool = True,
     ) -> None:
         if find_spec("httpx") is None:
             raise MissingExtra("a remote model", "grading")
@@ -111,6 +115,8 @@ class RemoteModel(Model):
         self.base_url = base_url.rstrip("/")
         self.timeout_s, self.n_retries, self.first_wait_s = timeout_s, n_retries, first_wait_s
         self.n_in_flight = n_in_flight
+        if not log_probs:
+            self.capabilities -= {Capability.LOGPROBS}
         key = os.environ.get(key_variable, "")
         self._headers = {"authorization": f"Bearer {key}"} if key else {}
         self._clients: Iterator[Any] | None = None
