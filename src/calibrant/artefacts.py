@@ -25,6 +25,7 @@ from calibrant.evaluation.external import verdict
 from calibrant.models.hub import why_silent
 from calibrant.models.local import LocalModel, local, quantization_of
 from calibrant.models.model import Given, Model
+from calibrant.models.remote import RemoteModel, at_endpoint
 from calibrant.records import (
     Answer,
     Answered,
@@ -50,11 +51,21 @@ def load_artefact(
     """An artefact with the model that it was made with (or one called `model`).
 
     An estimator that calls no model gets none, unless one is named or is `to_answer`.
+
+    Parameters
+    ----------
+    model
+        Where the model lies now, or NAME@URL of one behind an endpoint.
+    options
+        Of a `LocalModel`.
     """
     artefact = read_artefact(folder)
     name = model or artefact["made_with"]["model"]["name"]
     base: Model = Given(name)
-    if model or to_answer or estimator_of(artefact).calls_model:
+    remote, url = at_endpoint(model)
+    if url:
+        base = RemoteModel(remote, base_url=url)
+    elif model or to_answer or estimator_of(artefact).calls_model:
         quantize = "" if model else quantization_of(artefact["made_with"]["model"]["revision"])
         try:
             base = LocalModel(name, quantize=quantize, **options)
@@ -63,7 +74,7 @@ def load_artefact(
                 raise
             raise ModelUnavailable(
                 f"{folder} is for the model {name}: {error} If it lies elsewhere, name that place"
-                " (--model)."
+                " (--model), or NAME@URL of one behind an endpoint."
             ) from error
     return load_calibrated(folder, base, allow_mismatch=allow_mismatch), base
 

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from math import log
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from calibrant import registry
 from calibrant.answers import talk
 from calibrant.answers.generate import answer
 from calibrant.answers.prompts import PROBABILITY, Prompts
 from calibrant.answers.stated import WORDS
-from calibrant.errors import InvalidData, MissingCapability, ModelUnavailable
+from calibrant.artefacts import load_artefact
+from calibrant.cli import score
+from calibrant.errors import InvalidData, Mismatch, MissingCapability, ModelUnavailable
 from calibrant.estimators import verbal
+from calibrant.estimators.calibrated import calibrate
 from calibrant.estimators.verbal import NOT_GUESSED, NOT_STATED, Verbal
 from calibrant.models.local import LocalModel
 from calibrant.models.model import Given
 from calibrant.models.remote import RemoteModel
 from calibrant.models.scripted import ScriptedModel, ScriptedServer
 from calibrant.questions.source import load_questions
-from calibrant.records import Answer, Answered, ModelName, Question
+from calibrant.records import Answer, Answered, Grade, Graded, ModelName, Question, Verdict
 
 QUESTIONS = [
     Question(text="Capital of France?", targets=("Paris",)),
@@ -182,6 +188,36 @@ def test_requests_that_fail_are_missing_and_the_others_scored(items: list[Answer
         server.failures = [400] * 3
         with pytest.raises(ModelUnavailable, match=r"all 3 requests failed, the first: m at .*400"):
             how.score(items, remote)
+
+
+def test_an_artefact_finds_its_model_behind_an_endpoint(
+    items: list[Answered], tmp_path: Path
+) -> None:
+    """From the command line as NAME@URL; another name is another model."""
+    verdicts = (Verdict.CORRECT, Verdict.INCORRECT)
+    graded = [
+        Graded(
+            question=item.question,
+            answer=item.answer,
+            grade=Grade(answer_id=item.answer.id, verdict=verdict, grader="g/1"),
+        )
+        for item, verdict in zip(items[::2], verdicts)
+    ]
+    table = tmp_path / "answers.jsonl"
+    table.write_text('{"question": "Capital of France?", "answer": "Paris"}\n')
+    with ScriptedServer(lambda words: "75%") as server:
+        remote = RemoteModel("m", base_url=server.base_url)
+        splits = {"train": graded, "validation": [], "calibration": graded}
+        fitted = verbal.FittedVerbal(Verbal())
+        calibrate(fitted, registry.get("calibration", "none")(), splits, remote).save(tmp_path)
+        with pytest.raises(ModelUnavailable, match=r"for the model m:.*NAME@URL"):
+            load_artefact(tmp_path)
+        with pytest.raises(Mismatch, match=r"another model \(m, .* than other"):
+            load_artefact(tmp_path, model=f"other@{server.base_url}")
+        out = tmp_path / "scored.jsonl"
+        score.command(tmp_path, table, out, model=f"m@{server.base_url}")
+    row = json.loads(out.read_text())
+    assert row["confidence"] == pytest.approx(0.75)
 
 
 def test_settings_are_checked() -> None:

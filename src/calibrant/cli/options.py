@@ -19,6 +19,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Model = Annotated[
     str, typer.Option(help="Embedded model, folder with safetensors, or name on a hub.")
 ]
+BaseModel = Annotated[
+    str, typer.Option(help="Base model, if it lies elsewhere now; NAME@URL behind an endpoint.")
+]
 Questions = Annotated[
     str,
     typer.Option(help="Question source, NAME:PATH for local files, or a file with your own."),

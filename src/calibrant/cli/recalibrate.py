@@ -14,7 +14,7 @@ def command(
     artefact: Annotated[Path, typer.Argument(help="Folder of a fitted estimator.")],
     file: Annotated[Path, typer.Argument(help="CSV, JSONL, Parquet: question, answer, correct.")],
     out: Annotated[Path, typer.Option(help="Folder of the new artefact.")],
-    model: Annotated[str, typer.Option(help="Base model, if it lies elsewhere now.")] = "",
+    model: options.BaseModel = "",
     allow_mismatch: Annotated[
         bool, typer.Option("--allow-mismatch", help="Even with another base model.")
     ] = False,

@@ -297,10 +297,11 @@ def load_calibrated(
 
 
 def _check_match(made_with: Mapping[str, Any], model: Model, folder: str | Path) -> None:
-    one, other = made_with["model"]["revision"], model.name.revision
-    alike = one == other if one or other else made_with["model"]["name"] == model.name.name
+    made, here = made_with["model"], model.name
+    # An endpoint tells no revision: its model is known by its name alone.
+    known_as = (made["revision"] or made["name"], here.revision or here.name)
     same = {
-        "model": alike,
+        "model": known_as[0] == known_as[1],
         "tokenizer or template": made_with["prompts"] == text_record(model),
     }
     for what, matches in same.items():

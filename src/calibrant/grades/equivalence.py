@@ -25,7 +25,7 @@ from calibrant.models.encoder import DEFAULT, encoder_called
 from calibrant.models.entailment import entailment
 from calibrant.models.local import LocalModel, local
 from calibrant.models.model import Model
-from calibrant.models.remote import Chat, RemoteModel, Reply
+from calibrant.models.remote import Chat, RemoteModel, Reply, at_endpoint
 from calibrant.records import Question
 
 ASKED = """Question: {question}
@@ -201,8 +201,8 @@ def equivalence(
         if not judge:
             raise InvalidData("equivalence by NLI takes a classifier: set judge to its folder")
         return Entails(model=judge, **settings)
-    if kind == "judge" and "@http" in judge:
-        name, _, url = judge.partition("@")
+    name, url = at_endpoint(judge)
+    if kind == "judge" and url:
         return JudgedRemotely(model=RemoteModel(name, base_url=url), **settings)
     if kind == "judge":
         return Judged(model=LocalModel(judge) if judge else local(model), **settings)

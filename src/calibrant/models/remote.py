@@ -227,6 +227,12 @@ class RemoteModel(Model):
         )
 
 
+def at_endpoint(text: str) -> tuple[str, str]:
+    """Name and address of NAME@URL; the address is empty where a model here is named."""
+    name, http, rest = text.partition("@http")
+    return name, http[1:] + rest
+
+
 def _reply(found: Any, base_url: str) -> Reply:
     try:
         choice, usage = found["choices"][0], found.get("usage") or {}
