@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
+import numpy as np
 import pytest
 import yaml
 from huggingface_hub import constants
@@ -24,8 +25,12 @@ from calibrant.calibration.platt import Platt
 from calibrant.errors import DamagedFile, InvalidData, ModelUnavailable
 from calibrant.estimators.calibrated import calibrate, load_calibrated
 from calibrant.estimators.estimator import Estimator
+from calibrant.estimators.forms import restored
+from calibrant.estimators.logistic_head import LogisticHead
 from calibrant.estimators.lora_prompt import LoraPrompt
 from calibrant.estimators.probe import Probe
+from calibrant.estimators.sampling import Sampling
+from calibrant.estimators.text_embedding import TextEmbedding
 from calibrant.models.local import LocalModel
 from calibrant.records import Grade, Graded, Question, Verdict
 
@@ -291,6 +296,50 @@ def test_a_model_that_lies_elsewhere_is_named(
         ask("What is 1?", folder)
     found = ask("What is 1?", folder, model=llama.name.name)
     assert 0 <= found["confidence"] <= 1
+
+
+def judged_by(judge: str) -> Estimator:
+    return Sampling(equivalence="judge", judge=judge)
+
+
+EVIL = "http://evil.example/v1"
+
+
+@pytest.mark.parametrize(
+    ("form", "url"),
+    [
+        (TextEmbedding(base_url=EVIL), EVIL),
+        (
+            TextEmbedding(base_url="http://localhost:1@evil.example"),
+            "http://localhost:1@evil.example",
+        ),
+        (TextEmbedding(base_url="http://localhost"), ""),
+        (judged_by("j@http://localhost.evil.example"), "http://localhost.evil.example"),
+        (judged_by(f"http://localhost/@{EVIL}"), EVIL),
+        (judged_by("j@http://127.0.0.1:9/v1"), ""),
+    ],
+)
+def test_a_key_goes_to_no_address_that_only_an_artefact_names(
+    form: Estimator, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor to that of a member of an ensemble."""
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    head = LogisticHead.fit(np.eye(2), np.array([0.0, 1.0])).to_dict()
+    state = {"encoder": {"name": "e"}, "head": head}
+    told = {"estimator": {"name": form.name, "settings": form.settings()}, "state": state}
+    stacked = {"members": [told], "can_miss": [False], "centers": [0.0], "head": head}
+    settings = {"name": "stacked", "settings": {"members": ["base_rate"]}}
+    for one in (told, {"estimator": settings, "state": stacked}):
+        monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+        restored(one, tmp_path)
+        monkeypatch.setenv("OPENAI_API_KEY", "secret")
+        if url:
+            with pytest.raises(InvalidData, match=r"your OPENAI_API_KEY to .* name it") as refused:
+                restored(one, tmp_path)
+            assert f"to {url}:" in str(refused.value)
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{url}/")
+        restored(one, tmp_path)
+        monkeypatch.delenv("OPENAI_BASE_URL")
 
 
 def test_a_quantized_model_answers_as_it_was(

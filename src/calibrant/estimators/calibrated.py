@@ -277,6 +277,8 @@ def load_calibrated(
         When it is not whole.
     Mismatch
         When it was made with another base model, tokenizer or template, unless allowed.
+    InvalidData
+        When it would send a key from the environment to an address that the user did not name.
     """
     artefact = read_artefact(folder)
     made_with = artefact["made_with"]

@@ -88,6 +88,11 @@ class Estimator(ABC):
         return bool(self.calls)
 
     @property
+    def addresses(self) -> tuple[str, ...]:
+        """Endpoints that its settings name."""
+        return ()
+
+    @property
     def score_is_confidence(self) -> bool:
         """Whether the sigmoid of the score claims to be P(correct); else it has no raw ECE."""
         return True

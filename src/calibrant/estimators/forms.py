@@ -8,6 +8,7 @@ from typing import Any
 
 from calibrant import registry
 from calibrant.estimators.estimator import Estimator, FittedEstimator, fitted_class
+from calibrant.models.remote import refuse_unnamed
 from calibrant.settings import with_settings
 
 __all__ = ["described", "estimator_of", "forms_of", "restored", "with_settings"]
@@ -39,6 +40,8 @@ def estimator_of(description: Mapping[str, Any]) -> Estimator:
 
 
 def restored(description: Mapping[str, Any], folder: Path) -> FittedEstimator:
-    """The inverse of `described`."""
+    """The inverse of `described`; a key of the user's goes to no address that he did not name."""
     estimator = estimator_of(description)
+    for url in estimator.addresses:
+        refuse_unnamed(url, f"{estimator.name} in {folder}")
     return fitted_class(estimator).load(estimator, description["state"], folder)

@@ -25,7 +25,7 @@ from calibrant.estimators.estimator import (
 from calibrant.grades.equivalence import Equivalence, Group, equivalence, similarities
 from calibrant.models.local import local
 from calibrant.models.model import Capability, Model
-from calibrant.models.remote import Chat
+from calibrant.models.remote import Chat, at_endpoint
 from calibrant.records import Answer, Answered
 
 WEIGHING = {"likelihood": "counting", "weighted": "discrete"}
@@ -180,6 +180,12 @@ class Compared(Sampled, ABC):
         """The logits of the model, too, where it judges itself."""
         judges = self.equivalence == "judge" and not self.judge
         return super().needs | frozenset({Capability.HIDDEN_STATES} if judges else ())
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The judge's, where it is behind an endpoint."""
+        _, url = at_endpoint(self.judge)
+        return (url,) if url and self.equivalence == "judge" else ()
 
     def comparison(self, model: Model) -> Equivalence:
         """How answers are compared."""

@@ -69,6 +69,11 @@ class Stacked(Estimator):
         return frozenset().union(*(member.calls for member in self.estimators()))
 
     @property
+    def addresses(self) -> tuple[str, ...]:
+        """The members'."""
+        return tuple(url for member in self.estimators() for url in member.addresses)
+
+    @property
     def variant(self) -> str:
         """Which members, and the settings that are not the usual ones."""
         if self.strength == type(self).strength and self.members in (NUMBERS, STATES):

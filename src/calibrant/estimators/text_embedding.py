@@ -57,6 +57,11 @@ class TextEmbedding(Estimator):
         """The head, and the settings that are not the usual ones."""
         return f"{self.head} {non_default(self, but=['head'])}".strip()
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The encoder's, where it is behind an endpoint."""
+        return (self.base_url,) if self.base_url else ()
+
     @classmethod
     def forms(cls) -> tuple[Estimator, ...]:
         """Both heads."""

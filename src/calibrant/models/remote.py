@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import re
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -25,6 +26,9 @@ Messages = Sequence[Mapping[str, str]]
 """Turns of a conversation: {"role": ..., "content": ...}."""
 TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 """Statuses after which the same request may succeed."""
+KEY, ADDRESS = "OPENAI_API_KEY", "OPENAI_BASE_URL"
+"""Environment variables with the user's key, and with the address that he means it for."""
+_HERE = re.compile(r"https?://(localhost|127\.0\.0\.1)(:[0-9]+)?(/.*)?")
 LONGEST_WAIT_S = 60.0
 PER_CLIENT = 4
 """Connections of one HTTP client."""
@@ -100,7 +104,7 @@ class RemoteModel(Model):
         name: str,
         *,
         base_url: str,
-        key_variable: str = "OPENAI_API_KEY",
+        key_variable: str = KEY,
         timeout_s: float = 60.0,
         n_retries: int = 4,
         first_wait_s: float = 0.5,
@@ -231,6 +235,22 @@ def at_endpoint(text: str) -> tuple[str, str]:
     """Name and address of NAME@URL; the address is empty where a model here is named."""
     name, http, rest = text.partition("@http")
     return name, http[1:] + rest
+
+
+def refuse_unnamed(url: str, where: str) -> None:
+    """Keep the user's key from an address that a file names and he does not.
+
+    Raises
+    ------
+    InvalidData
+        When there is a key, and the address is neither on this machine nor in `ADDRESS`.
+    """
+    named = os.environ.get(ADDRESS, "").rstrip("/")
+    if os.environ.get(KEY) and url.rstrip("/") != named and not _HERE.fullmatch(url):
+        raise InvalidData(
+            f"{where} would send your {KEY} to {url}: if you trust that address, name it"
+            f" ({ADDRESS}={url}); if not, unset {KEY}"
+        )
 
 
 def _reply(found: Any, base_url: str) -> Reply:
