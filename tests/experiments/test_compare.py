@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from calibrant.experiments import label_count
 from calibrant.experiments.compare import Panel
+from calibrant.experiments.drawing import curves
 from calibrant.experiments.experiment import (
     HOLDS,
     IN_PART,
@@ -112,3 +114,41 @@ def test_verdicts() -> None:
     assert verdict([NOT_RUN, NOT_RUN]) == NOT_RUN
     assert verdict(["shown", NOT_RUN]) == IN_PART  # not all of what was declared is shown
     assert verdict([], "no model writes code") == UNTESTABLE
+
+
+def test_no_answers_at_all() -> None:
+    panel = Panel(n_resamples=10)
+    panel.add("none", "m", 0, [], np.array([]))
+    assert panel.value("none", "auroc") is None
+    assert panel.difference("none", "none", "auroc") is None
+
+
+def test_passed_tells_never_from_not_defined() -> None:
+    """Clear at the largest size and all the way down to some size, or not."""
+
+    class Found:
+        def difference(self, one: str, other: str, metric: str) -> Difference | None:
+            n, sign = int(one.rpartition(" ")[2]), 1 if metric == "auroc" else -1
+            if other == "token_entropy":
+                return None
+            low = (
+                0.1 if n >= {"zero_shot": 100, "sequence_likelihood": 10_000}.get(other, 0) else -1
+            )
+            ends = sorted((sign * low, sign * 2.0))
+            return Difference(value=sign, low=ends[0], high=ends[1], se=1, df=9, n=9)
+
+    rows = label_count.passed(Found(), (50, 100, 200))  # type: ignore[arg-type]
+    for metric in ("auroc", "brier_score"):
+        told = [row[f"passed in {metric} from"] for row in rows[:4]]
+        assert told == ["100", "not by 200", "50", "not defined"]
+    sentence = label_count.told(rows)[0]
+    assert "`zero_shot` from 100, `sequence_likelihood` not by 200" in sentence
+
+
+def test_marks_stand_on_their_curve() -> None:
+    figure = curves(
+        {"AUROC": {"one": [(10.0, 0.5, None, None), (20.0, 0.7, None, None)]}},
+        xlabel="n", ylabels={}, marks={"AUROC": {"one": [(20.0, "ab")]}},
+    )  # fmt: skip
+    (text,) = figure.axes[0].texts
+    assert text.get_text() == "ab" and text.xy == (20.0, 0.7)

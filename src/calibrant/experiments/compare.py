@@ -118,23 +118,23 @@ class Panel:
         y = correct_of(cell.items)
         known = ~np.isnan(y) & ~np.isnan(cell.confidence)
         known = known if among is None else known & among
+        if not known.any():
+            return np.nan, np.full(self.n_resamples, np.nan)
         key, resamples = self._drawn(cell.items)
         memo = (key, name, known.tobytes(), y.tobytes(), cell.confidence.tobytes())
         if memo not in self._measured:
-            nothing = (np.nan, np.full(self.n_resamples, np.nan))
-            self._measured[memo] = nothing
-            if known.any():
-                subject = np.array([item.question.subject for item in cell.items])[known]
-                drawn = resamples.subject_weights
-                if drawn is not None and resamples.subjects is not None:
-                    drawn = drawn[:, np.isin(resamples.subjects, subject)]
-                given = cell.confidence[known], y[known], subject
-                try:
-                    value = float(_metric(name)(*given, None, None))
-                    replicates = _metric(name)(*given, resamples.weights[:, known], drawn)
-                    self._measured[memo] = value, np.asarray(replicates, dtype=np.float64)
-                except (TooFewClasses, InvalidData):
-                    pass  # undefined: it stays NaN
+            self._measured[memo] = np.nan, np.full(self.n_resamples, np.nan)
+            subject = np.array([item.question.subject for item in cell.items])[known]
+            drawn = resamples.subject_weights
+            if drawn is not None and resamples.subjects is not None:
+                drawn = drawn[:, np.isin(resamples.subjects, subject)]
+            given = cell.confidence[known], y[known], subject
+            try:
+                value = float(_metric(name)(*given, None, None))
+                replicates = _metric(name)(*given, resamples.weights[:, known], drawn)
+                self._measured[memo] = value, np.asarray(replicates, dtype=np.float64)
+            except (TooFewClasses, InvalidData):
+                pass  # undefined: it stays NaN
         return self._measured[memo]
 
     def value(self, arm: str, name: str, models: Iterable[str] | None = None) -> Row | None:

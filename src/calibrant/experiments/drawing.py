@@ -9,9 +9,12 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from calibrant.reporting.figures import BEFORE, GRID, INK, LEAD, OTHERS, QUIET, STYLE
 
+HALO = [withStroke(linewidth=3, foreground="white")]
+"""Keeps a text readable on a curve."""
 PALETTE = (LEAD, BEFORE, *OTHERS)
 
 
@@ -77,9 +80,13 @@ def curves(
     xlabel: str,
     ylabels: Mapping[str, str],
     levels: Mapping[str, Mapping[str, float]] | None = None,
+    marks: Mapping[str, Mapping[str, Sequence[tuple[float, str]]]] | None = None,
     log: bool = False,
 ) -> Figure:
-    """A panel a title, a line a series with its interval, dashed levels to compare with."""
+    """A panel a title, a line a series with its interval, dashed levels to compare with.
+
+    Marks are texts at points of a series, named by their x.
+    """
     with styled():
         figure = Figure(figsize=(max(6.4, 0.6 + 3.9 * len(panels)), 4.1))
         figure.set_layout_engine("constrained")
@@ -89,6 +96,13 @@ def curves(
                 x, y = ([p[k] for p in points] for k in (0, 1))
                 colour = PALETTE[i % len(PALETTE)]
                 axes.plot(x, y, color=colour, marker="o", ms=4, lw=1.6, label=name, zorder=3)
+                for place, text in (marks or {}).get(title, {}).get(name, ()):
+                    at = next(p[:2] for p in points if p[0] == place)
+                    axes.plot(*at, "o", ms=9, mfc="none", mec=colour, zorder=4)
+                    axes.annotate(
+                        text, at, (0, 7), textcoords="offset points", ha="center", va="bottom",
+                        color=colour, weight="bold", zorder=5, path_effects=HALO,
+                    )  # fmt: skip
                 whole = [p for p in points if p[2] is not None and p[3] is not None]
                 axes.fill_between(
                     [p[0] for p in whole], [p[2] for p in whole], [p[3] for p in whole],

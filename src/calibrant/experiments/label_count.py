@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import ClassVar
 
 from matplotlib.figure import Figure
@@ -23,6 +24,9 @@ LEARNED = {
     "probe": forms('probe place="query"')[0],
     "stacked states": arms.states()[0],
 }
+METRICS = {"auroc": ("AUROC", 1), "brier_score": ("Brier", -1)}
+"""Metric -> its name in words, and the sign of what is better."""
+NEVER = "not by"
 BASELINES = ("zero_shot", "sequence_likelihood", 'sequence_likelihood form="sum"', "token_entropy")
 
 
@@ -84,9 +88,12 @@ class LabelCount(Experiment):
                 "auroc",
             ),
         }
+        table = passed(panel, sizes)
         notes = [
+            *told(table),
+            "A letter on a curve: from there on it is clearly above the baseline of that letter.",
             f"Beside the training answers, {bench.sizes.validation:,} graded answers stop the"
-            f" training and {bench.sizes.calibration:,} calibrate, at every size."
+            f" training and {bench.sizes.calibration:,} calibrate, at every size.",
         ]
         missing = [f"{n:,} training answers: there are {there:,}" for n in wanted if n > there]
         if POINT not in sizes:
@@ -95,8 +102,8 @@ class LabelCount(Experiment):
             missing.append("10,000 and 20,000 training answers: --full")
         return Findings(
             differences=arms.claimed(panel, pairs),
-            tables={"sizes": arms.rows(panel), "passed": passed(panel, sizes)},
-            figures={"labels": drawn(panel, sizes)},
+            tables={"sizes": arms.rows(panel), "passed": table},
+            figures={"labels": drawn(panel, sizes, table)},
             notes=notes,
             not_run=missing,
         )
@@ -112,26 +119,50 @@ def _first(n: int) -> arms.Chosen:
 
 
 def passed(panel: Panel, sizes: Sequence[int]) -> list[Row]:
-    """For each learner and baseline the fewest labels from which on it is clearly better."""
+    """For each learner and baseline the fewest labels from which on it is clearly better.
+
+    As text: the number, "not by" the largest that was tried, or "not defined" there.
+    """
     made = []
     for label in LEARNED:
         for baseline in BASELINES:
             row: Row = {"learned": label, "baseline": baseline}
-            for metric, wish in (("auroc", 1), ("brier_score", -1)):
-                clear = []
-                for n in sizes:
-                    found = panel.difference(f"{label}, {n}", baseline, metric)
-                    ends = (found.low, found.high) if found else (None, None)
-                    end = ends[0] if wish > 0 else ends[1]
-                    clear.append(end is not None and wish * end > 0)
+            for metric, (_, wish) in METRICS.items():
+                every = [panel.difference(f"{label}, {n}", baseline, metric) for n in sizes]
+                ends = [None if d is None else d.low if wish > 0 else d.high for d in every]
+                clear = [end is not None and wish * end > 0 for end in ends]
                 first = next((n for i, n in enumerate(sizes) if all(clear[i:])), None)
-                row[f"passed in {metric} from"] = "never" if first is None else f"{first:,}"
+                never = "not defined" if ends[-1] is None else f"{NEVER} {sizes[-1]:,}"
+                row[f"passed in {metric} from"] = never if first is None else f"{first:,}"
             made.append(row)
     return made
 
 
-def drawn(panel: Panel, sizes: Sequence[int]) -> Figure:
-    """AUROC and ECE against the number of labels; baselines as levels."""
+def told(table: Sequence[Row]) -> list[str]:
+    """How many labels it takes: a sentence a learner and metric."""
+    made = []
+    for label in LEARNED:
+        for metric, (words, _) in METRICS.items():
+            parts = []
+            for row in table:
+                n = row[f"passed in {metric} from"]
+                if row["learned"] == label:
+                    parts.append(f"`{row['baseline']}` {'from ' * n[0].isdigit()}{n}")
+            made.append(f"Labels until {label} is clearly better in {words}: {', '.join(parts)}.")
+    return made
+
+
+def drawn(panel: Panel, sizes: Sequence[int], table: Sequence[Row]) -> Figure:
+    """AUROC and ECE against the number of labels; baselines as levels, and where they are passed.
+
+    A letter at a point of a curve: from there on it is clearly above the baseline of that letter.
+    """
+    letters = dict(zip(BASELINES, "abcdefgh"))
+    marks: dict[str, list[tuple[int, str]]] = {label: [] for label in LEARNED}
+    for label, n in product(LEARNED, sizes):
+        found = [r for r in table if (r["learned"], r["passed in auroc from"]) == (label, f"{n:,}")]
+        if found:
+            marks[label].append((n, "".join(letters[row["baseline"]] for row in found)))
     panels: dict[str, dict[str, list[Point]]] = {}
     levels: dict[str, dict[str, float]] = {}
     for title, metric in (("AUROC", "auroc"), ("ECE, Platt-scaled", "ece")):
@@ -141,11 +172,12 @@ def drawn(panel: Panel, sizes: Sequence[int]) -> Figure:
             panels[title][label] = [(n, c["value"], c["low"], c["high"]) for n, c in cells if c]
         for baseline in BASELINES:
             if (cell := panel.value(baseline, metric)) is not None:
-                levels[title][baseline] = cell["value"]
+                levels[title][f"{letters[baseline]}: {baseline}"] = cell["value"]
     return curves(
         panels,
         xlabel="Graded training answers",
         ylabels={"AUROC": "AUROC", "ECE, Platt-scaled": "ECE"},
         levels=levels,
+        marks={"AUROC": marks},
         log=True,
     )
