@@ -129,7 +129,8 @@ def test_every_other_one(small: None, tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(bench, "fit_and_score", refuse)
     again = Bench(out=tmp_path, model_names=(MODEL,), quick=True)
     for name, before in found.items():
-        assert results.done(name, again, "again") == before
+        if before["tables"]:  # else what was missing is looked for again
+            assert results.done(name, again, "again") == before
     shutil.rmtree(tmp_path / "format_shift")  # what is lost is made from what lies in the cache
     made = results.done("format_shift", again, "again")
     assert made["differences"] == found["format_shift"]["differences"]
@@ -180,5 +181,5 @@ def test_quick_from_the_command_line(tmp_path: Path) -> None:
     for name in NAMES:
         found = json.loads((tmp_path / name / "findings.json").read_text())
         checked(found, tmp_path / name)
-        assert len(found["bench"]["models"]) == 2
+        assert len(found["bench"]["models"]) == 2 * registry.get("experiments", name).uses_models
         assert found["verdict"] != NOT_RUN, name

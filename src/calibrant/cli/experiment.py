@@ -24,6 +24,14 @@ def command(
     ] = False,
     full: Annotated[bool, typer.Option("--full", help="The largest sizes, too.")] = False,
     out: Annotated[Path, typer.Option(help="Folder for results and cache.")] = Path("runs/results"),
+    column: options.Column = None,
+    malformed: options.Malformed = "error",
+    grader: options.Grader = "exact",
+    grader_settings: options.GraderSettings = None,
+    device: options.Device = "auto",
+    dtype: options.Dtype = "auto",
+    trust_remote_code: options.TrustRemoteCode = False,
+    quantize: options.Quantize = "",
     data: Annotated[
         Path | None, typer.Option(help="Folder with data that are not in the package.")
     ] = None,
@@ -34,6 +42,8 @@ def command(
 ) -> None:
     """Do an experiment of the paper, or all; called again it goes on where it stopped.
 
+    With one's own questions label_count says how many graded answers they take.
+
     Example: calibrant experiment main_table --quick
     """
     from calibrant import registry
@@ -41,6 +51,8 @@ def command(
     from calibrant.experiments import pages as page_writer
     from calibrant.experiments.bench import Bench
     from calibrant.experiments.results import done, names
+    from calibrant.grades.grader import grader_called
+    from calibrant.questions.fields import FIELDS
 
     chosen_names = names() if name == "all" else [name]
     registry.get("experiments", chosen_names[0])
@@ -48,10 +60,21 @@ def command(
         chosen = tuple(int(text) for text in options.names(seeds))
     except ValueError as error:
         raise InvalidData(f"--seeds {seeds!r}: whole numbers parted by commas") from error
+    if len(set(chosen)) < len(chosen):
+        raise InvalidData(f"--seeds {seeds!r} names a seed twice: each is to be another draw")
+    load = {
+        "device": device,
+        "dtype": dtype,
+        "trust_remote_code": trust_remote_code,
+        "quantize": quantize,
+    }
     bench = Bench(
         out=out,
         model_names=tuple(model or ()),
+        load=load,
         questions=questions,
+        reading=options.reading(column, malformed, FIELDS),
+        grader=grader_called(grader, grader_settings or ()),
         seeds=chosen,
         data=data,
         quick=quick,
@@ -61,12 +84,11 @@ def command(
     made = shlex.join(["calibrant", *sys.argv[1:]])
     found = []
     for one in chosen_names:
-        found.append(done(one, bench, made))
+        found.append(done(one, bench, made, one_of_many=len(chosen_names) > 1))
         page_writer.write(found[-1:], out, pages or out / "pages")
-    lines = [
-        "\n  ".join(
-            [f"{one['name']:22}  {one['verdict']}  ({one['seconds']:.0f} s)", *one["not_run"]]
-        )
-        for one in found
-    ]
+    lines = []
+    for told in found:
+        first = f"{told['name']:22}  {told['verdict']}  ({told['seconds']:.0f} s)"
+        notes = told["notes"] if len(found) == 1 else []
+        lines.append("\n  ".join([first, *notes, *told["not_run"]]))
     tell(found, as_json, "\n".join([*lines, "", f"pages: {pages or out / 'pages'}"]))

@@ -79,7 +79,7 @@ def every(bench: Bench, kind: Format, but: Sequence[str] = ()) -> tuple[dict[str
 def unavailable(estimator: Estimator, bench: Bench) -> str:
     """Why an estimator cannot run here; empty when it can."""
     try:
-        for model in bench.models:
+        for model in bench.models if estimator.needs else ():
             require([estimator], model)
         if hasattr(estimator, "encoder"):
             from calibrant.models.encoder import encoder_called

@@ -6,19 +6,18 @@ weights, the questions, the settings, the answers and verdicts that were learned
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import cache, cached_property
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calibrant import registry
 from calibrant.answers.prompts import Prompts
-from calibrant.errors import DataUnavailable
+from calibrant.errors import CalibrantError, DataUnavailable, ModelUnavailable
 from calibrant.estimators.calibrated import subjects_of
 from calibrant.estimators.estimator import Estimator, Say, silent
 from calibrant.experiments.fitting import (
@@ -29,12 +28,12 @@ from calibrant.experiments.fitting import (
     prepare,
     read_scores,
 )
-from calibrant.grades.grader import grade
+from calibrant.experiments.pool import MORE, content, n_per_subject, pool
+from calibrant.grades.grader import Grader, grade, grader_called
 from calibrant.models.local import LocalModel, embedded
 from calibrant.parallel import side_by_side
 from calibrant.pipeline import answer_stage, grade_stage
 from calibrant.questions.mixture import Sizes, choose
-from calibrant.questions.source import load_questions
 from calibrant.questions.splits import HELD_OUT, split_of, subset_of
 from calibrant.records import (
     Answered,
@@ -47,6 +46,7 @@ from calibrant.records import (
     to_row,
 )
 from calibrant.runs import Run, read_parquet, write_parquet
+from calibrant.tables import Malformed, Reading
 
 Floats = NDArray[np.float64]
 Splits = Mapping[str, list[Graded]]
@@ -55,6 +55,7 @@ SIZES = Sizes(train=2000, validation=300, calibration=500, test=700, unanswerabl
 QUICK = Sizes(train=160, validation=60, calibration=100, test=84, unanswerable=56)
 N_SEEDS, N_RESAMPLES = 3, 1000
 QUICK_MODELS = 2
+EXACT = grader_called("exact")
 DEMO = "almanac-small-chat"
 """The model of `make demo`."""
 
@@ -73,8 +74,16 @@ class Bench:
     """Models; empty for the embedded ones."""
     on_all: bool = True
     """Whether these are all embedded models, or the demo's."""
+    uses_models: bool = True
+    """False where none is asked."""
+    load: Mapping[str, Any] = field(default_factory=dict)
+    """How models are loaded: device, dtype, ... of `LocalModel`."""
     questions: str = "almanac"
     """Question source."""
+    reading: Reading = field(default_factory=Reading)
+    """How a file of one's own is read."""
+    grader: Grader = EXACT
+    """Of open answers."""
     seeds: tuple[int, ...] = ()
     """Of splits, training and draws; empty for the usual ones."""
     data: Path | None = None
@@ -89,18 +98,55 @@ class Bench:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The models' names."""
-        if self.model_names:
-            return self.model_names
+        if not self.uses_models:
+            return ()
         names = tuple(embedded()) if self.on_all else (DEMO,)
-        return names[-QUICK_MODELS:] if self.quick else names
+        return self.model_names or (names[-QUICK_MODELS:] if self.quick else names)
 
     @cached_property
+    def loaded(self) -> tuple[LocalModel, ...]:
+        """The models that can be loaded, which may be none; their hidden states are kept."""
+        found = []
+        for name in dict.fromkeys(self.names):
+            try:
+                found.append(LocalModel(name, **self.load))
+                found[-1].cache = self.cache / "states"
+            except CalibrantError as error:
+                self.left_out.append(f"model {name}: {error}")
+        return tuple(found)
+
+    @cached_property
+    def left_out(self) -> list[str]:
+        """The models that cannot be loaded, and why: a line each, once `loaded` was read."""
+        return []
+
+    @property
     def models(self) -> tuple[LocalModel, ...]:
-        """The models; their hidden states and samples are kept."""
-        found = tuple(LocalModel(name) for name in self.names)
-        for model in found:
-            model.cache = self.out / "cache" / "states"
-        return found
+        """The models.
+
+        Raises
+        ------
+        ModelUnavailable
+            When there is none.
+        """
+        if not self.loaded:
+            raise ModelUnavailable("it takes a model, and there is none: name another (--model)")
+        return self.loaded
+
+    @property
+    def cache(self) -> Path:
+        """Where what models compute is kept, apart for other devices and precisions."""
+        kinds = [str(self.load.get(name, "auto")) for name in ("device", "dtype")]
+        return self.out / "cache" / "-".join(kind for kind in kinds if kind != "auto")
+
+    @property
+    def _own(self) -> list[Any]:
+        """What answers depend on besides, where it is not the usual."""
+        return [
+            *([self.grader.digest] if self.grader.digest != EXACT.digest else []),
+            *([dict(self.reading.columns)] if self.reading.columns else []),
+            *(["malformed rows left out"] if self.reading.malformed.skip else []),
+        ]
 
     @cached_property
     def used_seeds(self) -> tuple[int, ...]:
@@ -125,12 +171,12 @@ class Bench:
     def identity(self) -> dict[str, Any]:
         """What results depend on, beside the code."""
         return {
-            "models": [asdict(model.name) for model in self.models],
-            "questions": [self.questions, _content(self.questions)],
+            "models": [asdict(model.name) for model in self.loaded],
+            "load": dict(self.load),
+            "questions": [self.questions, content(self.questions), *self._own],
             "seeds": list(self.used_seeds),
             "sizes": asdict(self.sizes),
             "n_resamples": self.n_resamples,
-            "data": "" if self.data is None else str(self.data),
             "full": self.full,
             "subset": self.subset,
         }
@@ -164,6 +210,11 @@ class Bench:
         ----------
         n_train
             Training answers; 0 for the usual number. A larger number only adds.
+
+        Raises
+        ------
+        DataUnavailable
+            When there is nothing of this format to learn from, to calibrate on or to judge.
         """
         sizes = replace(self.sizes, train=n_train or self.sizes.train)
         none = replace(sizes, train=0, validation=0, calibration=0)
@@ -179,7 +230,22 @@ class Bench:
         ):
             if item.question.format == kind:
                 found[subset_of(item.question) if split == "test" else split].append(item)
+        for name in ("train", "calibration", self.judged(found)[0]):
+            if not found[name]:
+                which = f" for the split {name}" if any(found.values()) else ""
+                raise DataUnavailable(f"{self.questions} has no {kind} questions{which}")
         return found
+
+    def formats(self) -> tuple[list[Format], list[str]]:
+        """The formats that there are questions of, and a line on each other."""
+        kinds, not_run = list[Format](), list[str]()
+        for kind in get_args(Format):
+            try:
+                _ = [self.splits(m, seed, kind) for m in self.models for seed in self.used_seeds]
+                kinds.append(kind)
+            except DataUnavailable as error:
+                not_run.append(str(error))
+        return kinds, not_run
 
     def judged(self, splits: Splits) -> tuple[str, list[Graded]]:
         """The subset that claims are about, and its answers; seen ones where there are no other."""
@@ -189,14 +255,19 @@ class Bench:
     def _drawn(
         self, model: LocalModel, sizes: Sizes, subsets: tuple[str, ...], seed: int
     ) -> list[Graded]:
+        n_each = n_per_subject(sizes.train)
+        further = [n_each] if n_each > MORE[1] else []  # the key of smaller draws has none
         key = content_hash(
             asdict(model.name), Prompts(model.tokenizer).label, self.questions,
-            _content(self.questions), asdict(sizes), list(subsets), seed,
+            content(self.questions), asdict(sizes), list(subsets), seed, *self._own, *further,
         )  # fmt: skip
 
         def drawn() -> list[Question]:
-            pool = _pool(self.questions, sizes.train > SIZES.train, seed)
-            return choose(pool, sizes, subsets, seed)
+            columns, skip = tuple(self.reading.columns.items()), self.reading.malformed.skip
+            every, told = pool(self.questions, n_each, seed, columns, skip)
+            if told:
+                self.say(told)
+            return choose(every, sizes, subsets, seed, malformed=Malformed(skip=skip))
 
         return self.answered(model, drawn, key)
 
@@ -215,16 +286,17 @@ class Bench:
         """
         if not callable(questions):
             asked = questions
-            key = content_hash(asdict(model.name), [question.id for question in asked])
+            key = content_hash(asdict(model.name), [q.id for q in asked], *self._own)
         if key not in self._known:
-            run = Run(self.out / "cache" / "answers" / key, {"model": asdict(model.name)})
+            run = Run(self.cache / "answers" / key, {"model": asdict(model.name)})
             finished = run.manifest.get("finished", {})
             if "questions" not in finished:
                 run.replace("questions", questions() if callable(questions) else questions)
-            if "grades" not in finished:
+            unanswered = run.manifest.get("judge", {}).get("n_failed")  # a judge may be there again
+            if "grades" not in finished or unanswered:
                 self.say(f"{model.name.name} answers")
                 answer_stage(run, model)
-                grade_stage(run)
+                grade_stage(run, self.grader)
             self._known[key] = run.graded()
         return self._known[key]
 
@@ -249,7 +321,7 @@ class Bench:
 
     def scored(self, wanted: Sequence[tuple[Fit, Sequence[Answered]]]) -> list[Scored]:
         """The scores of each fit's items; what is not there yet is computed side by side."""
-        folders = [self.out / "cache" / "fits" / fit.key for fit, _ in wanted]
+        folders = [self.cache / "fits" / fit.key for fit, _ in wanted]
         merged: dict[Path, tuple[Fit, list[Answered]]] = {}
         for folder, (fit, items) in zip(folders, wanted):
             merged.setdefault(folder, (fit, []))[1].extend(items)
@@ -326,20 +398,3 @@ def forms(*texts: str) -> list[Estimator]:
         with_settings(forms_of([name])[0], settings)
         for name, *settings in (text.split() for text in texts)
     ]
-
-
-@cache
-def _pool(questions: str, large: bool, seed: int) -> tuple[Question, ...]:
-    """All questions; of the almanac more of each subject where many are asked for."""
-    if questions == "almanac" and large:
-        source = registry.get("questions", "almanac")
-        return tuple(source(n_per_subject=1600).load())
-    return tuple(load_questions(questions, seed=seed))
-
-
-@cache
-def _content(questions: str) -> str:
-    """Hash of the files that are named."""
-    paths = [Path(text.partition("=")[2] or text) for text in questions.split(",")]
-    files = [path for path in paths if path.is_file()]
-    return content_hash([hashlib.sha256(path.read_bytes()).hexdigest() for path in files])

@@ -36,6 +36,8 @@ class Code(Experiment):
 
     name: ClassVar = "code"
     place: ClassVar = 17
+    uses_models: ClassVar = False
+    data: ClassVar = (f"leetcode/{FILE}",)
     title: ClassVar = "Programs"
     counterpart: ClassVar = "Table 3 (LeetCode)"
     question: ClassVar = "Can it be told from a program's text whether it passes its tests?"

@@ -46,6 +46,7 @@ class CrossModel(Experiment):
     name: ClassVar = "cross_model"
     place: ClassVar = 10
     on_all: ClassVar = True
+    data: ClassVar = ("mmlu_pro_outputs/*.zip",)
     title: ClassVar = "Other models' answers"
     counterpart: ClassVar = "Figure 5, centre"
     question: ClassVar = "Does an estimator tell whether another model is right?"
@@ -82,7 +83,7 @@ class CrossModel(Experiment):
 
     def run(self, bench: Bench) -> Findings:
         """Embedded models, then real ones where their answers are."""
-        names = [model.name.name for model in bench.models]
+        names = [model.name.name for model in bench.loaded]
         differences: dict[str, Difference] = {}
         tables: dict[str, list[Row]] = {}
         figures, not_run = {}, []

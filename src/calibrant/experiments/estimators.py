@@ -38,8 +38,7 @@ class Estimators(Experiment):
     def run(self, bench: Bench) -> Findings:
         """From the main table's scores; costs are measured here, one at a time."""
         tables: dict[str, list[Row]] = {}
-        not_run: list[str] = []
-        kinds: tuple[Format, ...] = ("open", "choice")
+        kinds, not_run = bench.formats()
         for kind in kinds:
             chosen, missing = arms.every(bench, kind)
             not_run += [told for told in missing if told not in not_run]

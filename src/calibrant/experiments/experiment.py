@@ -113,6 +113,10 @@ class Experiment(ABC):
     """Where it stands on the summary page, and when it is done if all are."""
     on_all: ClassVar[bool] = False
     """Whether it takes all embedded models when none are named, or the demo's alone."""
+    uses_models: ClassVar[bool] = True
+    """Whether it asks models, so that without any it cannot be done."""
+    data: ClassVar[tuple[str, ...]] = ()
+    """Files that it reads of `--data`, as `Path.glob` takes them."""
     may_be_untestable: ClassVar[bool] = False
     """Whether the models or the data at hand may be unable to test it at all."""
 

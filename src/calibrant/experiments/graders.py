@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -40,6 +40,8 @@ class Graders(Experiment):
 
     name: ClassVar = "graders"
     place: ClassVar = 13
+    uses_models: ClassVar = False
+    data: ClassVar = ("evouna/*.json",)
     title: ClassVar = "Graders and people"
     counterpart: ClassVar = "Table 2"
     question: ClassVar = "How far is the accuracy that a grader estimates from that of people?"
@@ -64,7 +66,8 @@ class Graders(Experiment):
 
     def run(self, bench: Bench) -> Findings:
         """Every grader that needs no judge; thresholds are the graders' own."""
-        items, human, subset = read(bench.data_at("evouna"), QUICK if bench.quick else N_QUESTIONS)
+        paths = {name: bench.data_at("evouna", f"{name}.json") for name in SETS}
+        items, human, subset = read(paths, QUICK if bench.quick else N_QUESTIONS)
         not_run = ["LLM judges: they take a model that can judge (grader judge, with a server)"]
         found: dict[str, Floats] = {}
         for name in (*LEXICAL, SEMANTIC):
@@ -107,11 +110,11 @@ class Graders(Experiment):
         )
 
 
-def read(folder: Path, n_questions: int) -> tuple[list[Answered], Floats, list[str]]:
+def read(paths: Mapping[str, Path], n_questions: int) -> tuple[list[Answered], Floats, list[str]]:
     """(items, people's verdicts (N,), set and system of each); improper questions are left out."""
     items, human, subset = [], [], []
-    for name, told in SETS.items():
-        every = json.loads((folder / f"{name}.json").read_text("utf-8"))
+    for name, path in paths.items():
+        every = json.loads(path.read_text("utf-8"))
         asked = {
             _question(row): row for row in every if not row["improper"] and row["question"].strip()
         }
@@ -128,7 +131,7 @@ def read(folder: Path, n_questions: int) -> tuple[list[Answered], Floats, list[s
                 items.append(Answered(question=question, answer=answer))
                 verdict = row.get(f"judge_{system}")
                 human.append(np.nan if verdict is None else float(verdict))
-                subset.append(f"{told}, {called}")
+                subset.append(f"{SETS[name]}, {called}")
     return items, np.array(human, dtype=np.float64), subset
 
 

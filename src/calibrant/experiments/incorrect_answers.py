@@ -12,7 +12,7 @@ from calibrant.experiments import arms
 from calibrant.experiments.bench import Bench, Splits, forms
 from calibrant.experiments.drawing import bars
 from calibrant.experiments.experiment import Claim, Experiment, Findings, Row
-from calibrant.grades.grader import grade
+from calibrant.grades.grader import Grader, grade
 from calibrant.models.local import LocalModel
 from calibrant.records import Answer, Answered, Grade, Graded, ModelName, Verdict, content_hash
 
@@ -57,7 +57,7 @@ class IncorrectAnswers(Experiment):
         }
         done = arms.scored(bench, chosen)
         for model in bench.models:  # samples are drawn by each model
-            own = arms.Arm(form, train=_sampling(model))
+            own = arms.Arm(form, train=_sampling(model, bench.grader))
             done += arms.scored(bench, {"sampled answers": own}, models=[model])
         (panel,) = arms.panels(bench, done).values()
         pairs = {
@@ -118,7 +118,7 @@ def options(splits: Splits, seed: int) -> list[Graded]:
     ]
 
 
-def _sampling(model: LocalModel) -> arms.Chosen:
+def _sampling(model: LocalModel, grader: Grader) -> arms.Chosen:
     """One sampled answer to each training question, graded."""
 
     def chosen(splits: Splits, seed: int) -> list[Graded]:
@@ -127,7 +127,7 @@ def _sampling(model: LocalModel) -> arms.Chosen:
         items = [Answered(question=q, answer=one[0]) for q, one in zip(questions, drawn)]
         return [
             Graded(question=i.question, answer=i.answer, grade=g)
-            for i, g in zip(items, grade(items))
+            for i, g in zip(items, grade(items, grader))
         ]
 
     return chosen

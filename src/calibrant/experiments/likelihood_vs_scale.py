@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -55,7 +56,10 @@ class LikelihoodVsScale(Experiment):
 
     def run(self, bench: Bench) -> Findings:
         """Every model; training checkpoints are further ones, named with --model."""
-        panels = {kind: self._panel(bench, kind) for kind in ("choice", "open")}
+        kinds, not_run = bench.formats()
+        if not kinds:
+            return Findings(not_run=not_run)
+        panels = {kind: self._panel(bench, kind) for kind in sorted(kinds)}
         table: list[Row] = []
         for kind, panel in panels.items():
             for model in bench.models:
@@ -65,7 +69,7 @@ class LikelihoodVsScale(Experiment):
         at_chance = [
             row["model"]
             for row in table
-            if row["format"] == "choice" and (row["accuracy low"] or 0) <= 1 / N_OPTIONS
+            if row["format"] == "choice" and (row.get("accuracy low") or 0) <= 1 / N_OPTIONS
         ]
         reason = ""
         if len(at_chance) == len(bench.models):
@@ -86,7 +90,8 @@ class LikelihoodVsScale(Experiment):
             figures={"scale": figure},
             notes=notes,
             not_run=[
-                "training checkpoints: tools/make_model.py writes them; name each with --model"
+                *not_run,
+                "training checkpoints: tools/make_model.py writes them; name each with --model",
             ],
             untestable=reason,
         )
@@ -106,10 +111,11 @@ def _points(table: list[Row], kind: str, metric: str) -> list[Point]:
     return sorted(found)
 
 
-def _claims(panels: dict[str, Panel], table: list[Row]) -> dict[str, Difference]:
-    choice = sorted(
-        (row for row in table if row["format"] == "choice"), key=lambda row: row["accuracy"]
-    )
+def _claims(panels: Mapping[Format, Panel], table: list[Row]) -> dict[str, Difference]:
+    choice = [r for r in table if r["format"] == "choice" and r["accuracy"] is not None]
+    if not choice:
+        return {}
+    choice.sort(key=lambda row: row["accuracy"])
     found = panels["choice"].difference(BEST["choice"], "base_rate", "auroc")
     made = {"informative": found} if found is not None else {}
     worst, best = choice[0]["model"], choice[-1]["model"]
@@ -118,9 +124,10 @@ def _claims(panels: dict[str, Panel], table: list[Row]) -> dict[str, Difference]
     growth = {kind: _growth(panel, BEST[kind], worst, best) for kind, panel in panels.items()}
     df = found.df if found else 1
     n = found.n if found else 0
-    (a, a_r), (b, b_r) = growth["choice"], growth["open"]
+    a, a_r = growth["choice"]
     if np.isfinite(a):
         made["grows"] = difference([a], [a_r], df=df, n=n, about=f"{best} minus {worst}")
+    b, b_r = growth.get("open", (np.nan, a_r))
     if np.isfinite(a - b):
         made["grows_less"] = difference([a - b], [a_r - b_r], df=df, n=n)
     return made

@@ -61,10 +61,9 @@ class MainTable(Experiment):
         """Both formats; claims are about the open-ended one."""
         tables: dict[str, list[Row]] = {}
         figures: dict[str, Figure] = {}
-        not_run: list[str] = []
         notes: list[str] = []
         differences = {}
-        kinds: tuple[Format, ...] = ("open", "choice")
+        kinds, not_run = bench.formats()
         for kind in kinds:
             chosen, missing = arms.every(bench, kind)
             not_run += [told for told in missing if told not in not_run]
@@ -76,9 +75,10 @@ class MainTable(Experiment):
                 for (subset, calibrator), panel in found.items()
                 for row in arms.rows(panel)
             ]
-            panel = found.get((bench.subset, "platt")) or found["seen", "platt"]
+            subset = bench.judged(bench.splits(bench.models[0], bench.used_seeds[0], kind))[0]
+            panel = found[subset, "platt"]
             tables[f"{kind}_by_model"] = by_model(panel)
-            figures[kind] = drawn(found, panel, bench.subset)
+            figures[kind] = drawn(found, panel, subset)
             baselines = [a for a in panel.arms if chosen[a].estimator.name in arms.BLACK_BOX]
             leads = [lead for lead in (TUNED, STATES) if lead in panel.arms]
             tables[f"{kind}_differences"] = arms.against(
@@ -128,7 +128,6 @@ def _claimed(panel: Panel, baselines: list[str], notes: list[str]) -> dict[str, 
 
 def drawn(found: Mapping[tuple[str, str], Panel], panel: Panel, subset: str) -> Figure:
     """ECE after temperature and AUROC, as in Figures 2 and 3; whiskers are the intervals."""
-    subset = subset if (subset, "platt") in found else "seen"
     shown: dict[str, list[Bar]] = {}
     order = sorted(panel.arms, key=lambda a: -((panel.value(a, "auroc") or {"value": 0})["value"]))
     for title, calibrator, metric in (

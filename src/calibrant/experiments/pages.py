@@ -186,8 +186,9 @@ def _page(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
         f"    {one['command']}",
         "",
         f"Commit {made['commit']}, {made['date']}; {made['cpu']}, cores: {made['n_cores']},"
-        f" {made['memory_gib']} GiB; {one['seconds']:,.0f} s (what other experiments had"
-        f" computed before is not computed again). Models: {', '.join(bench['models'])}."
+        f" {made['memory_gib']} GiB; {one['seconds']:,.0f} s (what other experiments"
+        f" had computed before is not computed again)."
+        f" Models: {', '.join(bench['models']) or 'none'}."
         f" Questions: {bench['questions']}; claims are told of the {bench['subset']} subjects."
         f" Seeds {', '.join(map(str, bench['seeds']))}."
         f" Open answers: {bench['sizes']['train']:,} to train, {bench['sizes']['validation']:,}"

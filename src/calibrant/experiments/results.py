@@ -5,18 +5,23 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import json
 import os
 import platform
+import re
 import subprocess
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
 from calibrant import registry
 from calibrant.errors import (
+    CalibrantError,
     DataUnavailable,
     InvalidData,
     MissingCapability,
@@ -24,14 +29,17 @@ from calibrant.errors import (
     ModelUnavailable,
     NoSandbox,
 )
-from calibrant.experiments.bench import Bench
+from calibrant.experiments.bench import EXACT, Bench
 from calibrant.experiments.experiment import Experiment, Findings, Row, ruled, verdict
 from calibrant.records import content_hash
 from calibrant.reporting.figures import save
 from calibrant.runs import provenance, write_json, write_whole
+from calibrant.settings import settings_of
 from calibrant.study.permutation import holm
 
 HERE = Path(__file__).parent
+WANTING = (DataUnavailable, MissingCapability, MissingExtra, ModelUnavailable, NoSandbox)
+"""What says that something is not there: the experiment is told as not run."""
 
 
 def names() -> list[str]:
@@ -40,34 +48,39 @@ def names() -> list[str]:
     return sorted(known, key=lambda name: (known[name].place, name))
 
 
-def done(name: str, bench: Bench, command: str) -> dict[str, Any]:
-    """What an experiment found, from its folder when nothing that it depends on has changed."""
-    import json
+def done(name: str, bench: Bench, command: str, *, one_of_many: bool = False) -> dict[str, Any]:
+    """What an experiment found, from its folder when nothing that it depends on has changed.
 
+    Findings without a table are not kept: what was missing may be there now.
+
+    Parameters
+    ----------
+    one_of_many
+        Any error that a user can repair is told as the reason why this one was not run.
+    """
     experiment: Experiment = registry.get("experiments", name)()
-    bench = replace(bench, on_all=experiment.on_all)
+    bench = replace(bench, on_all=experiment.on_all, uses_models=experiment.uses_models)
     folder = bench.out / name
-    key = content_hash(name, bench.identity(), _code())
+    there = [name, bench.identity(), _files(bench.data, experiment.data), _extras()]
+    key = content_hash(*there, _code())
     place = folder / "findings.json"
     if place.exists():
         found: dict[str, Any] = json.loads(place.read_text("utf-8"))
-        if found["key"] == key:
+        if found["key"] == key and found["tables"]:
             return found
     bench.say(f"{name}: {experiment.question}")
     start = time.monotonic()
     try:
         findings = experiment.run(bench)
-    except (DataUnavailable, MissingCapability, MissingExtra, ModelUnavailable, NoSandbox) as error:
+    except CalibrantError as error:
+        if not (one_of_many or isinstance(error, WANTING)):
+            raise
         findings = Findings(not_run=[str(error)])
     if findings.untestable and not experiment.may_be_untestable:
         raise InvalidData(f"{name} may not be called untestable: {findings.untestable}")
     found = _told(experiment, findings, bench)
-    found |= {
-        "key": key,
-        "command": command,
-        "seconds": round(time.monotonic() - start, 1),
-        "made_on": made_on(),
-    }
+    seconds = round(time.monotonic() - start, 1)
+    found |= {"key": key, "command": command, "seconds": seconds, "made_on": made_on()}
     for title, rows in findings.tables.items():
         write_whole(folder / f"{title}.csv", comma_separated(rows).encode())
         write_whole(folder / f"{title}.md", markdown(rows).encode())
@@ -105,11 +118,12 @@ def _told(experiment: Experiment, findings: Findings, bench: Bench) -> dict[str,
         },
         "figures": list(findings.figures),
         "paper": [dict(row) for row in experiment.paper],
-        "notes": list(findings.notes),
-        "not_run": list(findings.not_run),
+        "notes": [*findings.notes, *_graded(bench)],
+        "not_run": list(dict.fromkeys([*bench.left_out, *findings.not_run])),
         "bench": {
-            "models": [f"{m.name.name} ({m.name.revision[:12]})" for m in bench.models],
+            "models": [f"{m.name.name} ({m.name.revision[:12]})" for m in bench.loaded],
             "questions": bench.questions,
+            "grader": bench.grader.label,
             "seeds": list(bench.used_seeds),
             "subset": bench.subset,
             "sizes": asdict(bench.sizes),
@@ -162,10 +176,42 @@ def _commit() -> str:
         return "not known"
 
 
+def _graded(bench: Bench) -> list[str]:
+    """A line on the grader where it is not the usual one."""
+    if bench.grader.digest == EXACT.digest or not bench.uses_models:
+        return []
+    told = ", ".join(f"{name} {value!r}" for name, value in settings_of(bench.grader).items())
+    return [f"Open answers are graded by {bench.grader.label}{told and f' ({told})'}."]
+
+
 def _code() -> str:
     """Hash of this folder's code: with other code, findings are made anew."""
     parts = [path.read_bytes() for path in sorted(HERE.glob("*.py"))]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+
+
+def _files(folder: Path | None, patterns: Sequence[str]) -> list[tuple[str, int, int]]:
+    """(path, bytes, time of change) of what an experiment reads of the data."""
+    if folder is None:
+        return []
+    paths = sorted(path for pattern in patterns for path in folder.glob(pattern))
+    stats = [(path, path.stat()) for path in paths]
+    return [(str(path), stat.st_size, stat.st_mtime_ns) for path, stat in stats]
+
+
+def _extras() -> list[str]:
+    """The packages of the extras that are installed: with more of them more can be done."""
+    with suppress(PackageNotFoundError):
+        named = {re.split(r"[^\w.-]", text)[0] for text in requires("calibrant") or ()}
+        return sorted(f"{name} {told}" for name in named if (told := _version(name)))
+    return []
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
 
 
 # Tables ------------------------------------------------------------------------------------

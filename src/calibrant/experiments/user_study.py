@@ -30,6 +30,7 @@ class UserStudy(Experiment):
 
     name: ClassVar = "user_study"
     place: ClassVar = 16
+    uses_models: ClassVar = False
     title: ClassVar = "The study's analysis"
     counterpart: ClassVar = "Figure 6 (simulated people; the study itself takes real ones)"
     question: ClassVar = "Does the analysis find the reliance that was put in, and none where none?"
