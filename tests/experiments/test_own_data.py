@@ -135,6 +135,21 @@ def test_edited_questions_are_other_questions(tmp_path: Path) -> None:
     assert content("almanac") == content_hash([])  # as it always was
 
 
+def test_selfaware_without_unanswerable_questions_of_ones_own(
+    small: None, own: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "data" / "selfaware" / "data" / "SelfAware.json"
+    place.parent.mkdir(parents=True)
+    rows = [
+        {"question": f"Is {i} even?", "answer": ["yes"], "answerable": i % 2 == 0, "source": "s"}
+        for i in range(20)
+    ]
+    place.write_text(json.dumps({"example": rows}))
+    found = done("unanswerable", tmp_path, own, data=tmp_path / "data")
+    assert list(found["tables"]) == ["selfaware"]
+    assert any("no unanswerable" in told for told in found["not_run"])
+
+
 # What is not there -------------------------------------------------------------------------
 
 

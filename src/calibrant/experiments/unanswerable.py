@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from matplotlib.figure import Figure
 
-from calibrant.errors import DataUnavailable
+from calibrant.errors import CalibrantError
 from calibrant.experiments import arms
 from calibrant.experiments.bench import Bench, Floats, calibrated, forms
 from calibrant.experiments.compare import Panel
@@ -35,6 +35,7 @@ class Unanswerable(Experiment):
 
     name: ClassVar = "unanswerable"
     place: ClassVar = 8
+    data: ClassVar = ("selfaware/data/SelfAware.json",)
     title: ClassVar = "Questions without an answer"
     counterpart: ClassVar = "Figure 4, right (SelfAware)"
     question: ClassVar = "Is confidence lower where there is nothing to know?"
@@ -66,32 +67,31 @@ class Unanswerable(Experiment):
         chosen["chance"] = arms.Arm(forms("base_rate")[0])
         splits = bench.splits(bench.models[0], bench.used_seeds[0])
         new = bench.judged(splits)[0]
-        if not any(item.question.source.split == new for item in splits["unanswerable"]):
-            return Findings(not_run=[f"{bench.questions} has no unanswerable {new} questions"])
-        done = arms.scored(bench, chosen, subsets=(new, "unanswerable"))
-        correct, separate = _panels(bench, done, new)
-        pairs = {
-            "separation": (LEAD, "chance", "auroc"),
-            "separation_over": (LEAD, BASE, "auroc"),
-        }
-        differences: dict[str, Difference] = arms.claimed(separate, pairs)
-        differences |= arms.claimed(correct, {"correctness": (LEAD, BASE, "auroc")})
-        tables = {"almanac": _table(correct, separate)}
-        figures = {"histograms": _drawn(separate, (LEAD, BASE, "stacked states"))}
-        not_run: list[str] = []
-        try:
-            tables["selfaware"] = self._selfaware(bench, chosen)
-        except DataUnavailable as error:
-            not_run.append(f"SelfAware: {error}")
-        return Findings(
-            differences=differences,
-            tables=tables,
-            figures=figures,
-            notes=[
+        differences: dict[str, Difference] = {}
+        tables, figures, notes, not_run = {}, {}, [], []
+        if any(item.question.source.split == new for item in splits["unanswerable"]):
+            done = arms.scored(bench, chosen, subsets=(new, "unanswerable"))
+            correct, separate = _panels(bench, done, new)
+            pairs = {
+                "separation": (LEAD, "chance", "auroc"),
+                "separation_over": (LEAD, BASE, "auroc"),
+            }
+            differences = arms.claimed(separate, pairs)
+            differences |= arms.claimed(correct, {"correctness": (LEAD, BASE, "auroc")})
+            tables["almanac"] = _table(correct, separate)
+            figures["histograms"] = _drawn(separate, (LEAD, BASE, "stacked states"))
+            notes.append(
                 "The claims are told of the almanac's questions: SelfAware's are far from anything"
                 " that these models know, so that they answer hardly any of them right."
-            ],
-            not_run=not_run,
+            )
+        else:
+            not_run.append(f"the claims: {bench.questions} has no unanswerable {new} questions")
+        try:
+            tables["selfaware"] = self._selfaware(bench, chosen)
+        except CalibrantError as error:
+            not_run.append(f"SelfAware: {error}")
+        return Findings(
+            differences=differences, tables=tables, figures=figures, notes=notes, not_run=not_run
         )
 
     def _selfaware(self, bench: Bench, chosen: Mapping[str, arms.Arm]) -> list[Row]:
