@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ import pytest
 from calibrant.cli import app
 from calibrant.errors import DamagedFile, InvalidData
 from calibrant.estimators.forms import forms_of
-from calibrant.experiments import arms, bench, label_count, pages, results
+from calibrant.experiments import arms, bench, estimators, label_count, pages, results
 from calibrant.experiments.bench import Bench
 from calibrant.experiments.experiment import NOT_RUN
+from calibrant.models.local import EMBEDDED
 from calibrant.questions.mixture import Sizes, equal_quota
 from calibrant.questions.source import load_questions
 from calibrant.questions.splits import HELD_OUT
@@ -148,6 +150,18 @@ def test_selfaware_without_unanswerable_questions_of_ones_own(
     found = done("unanswerable", tmp_path, own, data=tmp_path / "data")
     assert list(found["tables"]) == ["selfaware"]
     assert any("no unanswerable" in told for told in found["not_run"])
+
+
+def test_a_model_that_is_a_folder(
+    small: None, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few(monkeypatch, "base_rate")
+    monkeypatch.setattr(estimators, "cost", lambda *_: {})
+    folder = tmp_path / "models" / "mine"
+    shutil.copytree(Path(EMBEDDED) / MODEL, folder)
+    done("estimators", tmp_path / "out", own, model_names=(str(folder),))
+    (made,) = (tmp_path / "out" / "estimators").glob("*.csv")
+    assert made.name.endswith("models_mine_open-ended.csv")
 
 
 # What is not there -------------------------------------------------------------------------

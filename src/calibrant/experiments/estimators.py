@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import time
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -53,7 +54,8 @@ class Estimators(Experiment):
                     for subset in shown:
                         row |= _quality(made[subset, "platt"], arm, name, subset)
                     rows.append(row | cost(bench, chosen[arm].estimator, model, kind))
-                tables[f"{name}_{SHORT[kind].replace(' ', '_')}"] = rows
+                title = f"{name} {SHORT[kind]}"  # a name may be a path, and tables become files
+                tables["_".join(re.findall(r"[\w.-]+", title)).lstrip("._")] = rows
         return Findings(
             tables=tables,
             notes=[
