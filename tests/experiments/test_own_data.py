@@ -137,6 +137,22 @@ def test_edited_questions_are_other_questions(tmp_path: Path) -> None:
     assert content("almanac") == content_hash([])  # as it always was
 
 
+def test_questions_without_targets_are_not_learned_from_as_others(own: Path) -> None:
+    from calibrant.experiments.incorrect_answers import options, saying, swapped
+    from calibrant.records import Graded, Question, Verdict
+
+    def item(text: str, *targets: str) -> Graded:
+        given = saying(
+            Graded(question=Question(text=text, targets=targets), answer=None, grade=None),  # type: ignore[arg-type]
+            "x", Verdict.CORRECT,
+        )  # fmt: skip
+        return given
+
+    splits = {"train": [item("Q1?", "a"), item("Write a program."), item("Q2?", "b")]}
+    for made in (swapped(splits, 0), options(splits, 0)):
+        assert [one.question.text for one in made] == ["Q1?", "Q2?"]
+
+
 def test_selfaware_without_unanswerable_questions_of_ones_own(
     small: None, own: Path, tmp_path: Path
 ) -> None:

@@ -94,6 +94,11 @@ def _wrong(item: Graded, items: Sequence[Graded], seed: int) -> str:
     return rng.choice(others) if others else f"not {item.question.targets[0]}"
 
 
+def _with_targets(splits: Splits) -> list[Graded]:
+    """The training answers to questions that have a target to take or to avoid."""
+    return [item for item in splits["train"] if item.question.targets]
+
+
 def saying(item: Graded, text: str, verdict: Verdict) -> Graded:
     """The question with another answer."""
     answer = Answer(question_id=item.question.id, text=text, extracted=text, model=GIVEN)
@@ -103,13 +108,13 @@ def saying(item: Graded, text: str, verdict: Verdict) -> Graded:
 
 def swapped(splits: Splits, seed: int) -> list[Graded]:
     """Each training answer's label with a wrong answer."""
-    train = splits["train"]
+    train = _with_targets(splits)
     return [saying(item, _wrong(item, train, seed), item.grade.verdict) for item in train]
 
 
 def options(splits: Splits, seed: int) -> list[Graded]:
     """A right or a wrong answer of the data set, each as often."""
-    train = splits["train"]
+    train = _with_targets(splits)
     return [
         saying(item, item.question.targets[0], Verdict.CORRECT)
         if i % 2
