@@ -143,6 +143,8 @@ def _p(value: float | None) -> str:
 
 def _page(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
     bench, made = one["bench"], one["made_on"]
+    calls = f" in {n} calls" if (n := one.get("n_calls", 1)) > 1 else ""
+    memory = f", at most {gib:.1f} GiB of memory" if (gib := one.get("peak_gib")) else ""
     sentence = SENTENCES[adjusted["verdict"]] if one["claims"] else "It makes no claim."
     if adjusted["verdict"] == UNTESTABLE:
         sentence += f" {one['untestable']}"
@@ -186,7 +188,7 @@ def _page(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
         f"    {one['command']}",
         "",
         f"Commit {made['commit']}, {made['date']}; {made['cpu']}, cores: {made['n_cores']},"
-        f" {made['memory_gib']} GiB; {one['seconds']:,.0f} s (what other experiments"
+        f" {made['memory_gib']} GiB; {one['seconds']:,.0f} s{calls}{memory} (what other experiments"
         f" had computed before is not computed again)."
         f" Models: {', '.join(bench['models']) or 'none'}."
         f" Questions: {bench['questions']}; claims are told of the {bench['subset']} subjects."

@@ -10,7 +10,6 @@ import os
 import platform
 import re
 import subprocess
-import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -31,6 +30,7 @@ from calibrant.errors import (
 )
 from calibrant.experiments.bench import EXACT, Bench
 from calibrant.experiments.experiment import Experiment, Findings, Row, ruled, verdict
+from calibrant.experiments.spent import Spent
 from calibrant.records import content_hash
 from calibrant.reporting.figures import save
 from calibrant.runs import provenance, write_json, write_whole
@@ -59,7 +59,10 @@ def done(name: str, bench: Bench, command: str, *, one_of_many: bool = False) ->
         Any error that a user can repair is told as the reason why this one was not run.
     """
     experiment: Experiment = registry.get("experiments", name)()
-    bench = replace(bench, on_all=experiment.on_all, uses_models=experiment.uses_models)
+    spent = Spent(bench.say)
+    bench = replace(
+        bench, on_all=experiment.on_all, uses_models=experiment.uses_models, say=spent.say
+    )
     folder = bench.out / name
     there = [name, bench.identity(), _files(bench.data, experiment.data), _extras()]
     key = content_hash(*there, _code())
@@ -69,18 +72,18 @@ def done(name: str, bench: Bench, command: str, *, one_of_many: bool = False) ->
         if found["key"] == key and found["tables"]:
             return found
     bench.say(f"{name}: {experiment.question}")
-    start = time.monotonic()
-    try:
-        findings = experiment.run(bench)
-    except CalibrantError as error:
-        if not (one_of_many or isinstance(error, WANTING)):
-            raise
-        findings = Findings(not_run=[str(error)])
+    # Not named by the code: findings made anew by other code are made from the same cache.
+    with spent.kept_at(bench.out / "cache" / "spent" / f"{content_hash(*there)}.json"):
+        try:
+            findings = experiment.run(bench)
+        except CalibrantError as error:
+            if not (one_of_many or isinstance(error, WANTING)):
+                raise
+            findings = Findings(not_run=[str(error)])
     if findings.untestable and not experiment.may_be_untestable:
         raise InvalidData(f"{name} may not be called untestable: {findings.untestable}")
     found = _told(experiment, findings, bench)
-    seconds = round(time.monotonic() - start, 1)
-    found |= {"key": key, "command": command, "seconds": seconds, "made_on": made_on()}
+    found |= {"key": key, "command": command, **spent.told, "made_on": made_on()}
     for title, rows in findings.tables.items():
         write_whole(folder / f"{title}.csv", comma_separated(rows).encode())
         write_whole(folder / f"{title}.md", markdown(rows).encode())
