@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,18 @@ def test_findings_made_anew_tell_of_both_calls(
     after = results.done("graders", one, "test")
     assert (before["n_calls"], after["n_calls"]) == (1, 2)
     assert after["seconds"] >= before["seconds"]
+
+
+def test_no_commit_of_a_repository_that_it_is_installed_into(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / ".venv" / "lib" / "site-packages" / "calibrant" / "experiments"
+    place.mkdir(parents=True)
+    (tmp_path / "theirs.py").write_text("")
+    for words in (["init", "-q"], ["add", "theirs.py"], ["commit", "-q", "-m", "theirs"]):
+        subprocess.run(
+            ["git", "-c", "user.name=x", "-c", "user.email=x@example.org", *words],
+            cwd=tmp_path, check=True,
+        )  # fmt: skip
+    monkeypatch.setattr(results, "HERE", place)
+    assert results.made_on()["commit"].startswith("not known")

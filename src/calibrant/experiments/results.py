@@ -172,11 +172,15 @@ def _commit() -> str:
         found = subprocess.run(["git", "-C", str(HERE), *words], capture_output=True, text=True)
         return found.stdout.strip() if found.returncode == 0 else ""
 
-    try:
-        changed = " with changes" if git("status", "--porcelain", "--", str(HERE.parent)) else ""
-        return f"{git('rev-parse', '--short=12', 'HEAD')}{changed}" or "not known"
-    except OSError:
-        return "not known"
+    try:  # installed into somebody's repository, it is not of their commit
+        if Path(git("rev-parse", "--show-toplevel")) == HERE.parents[2]:
+            changed = (
+                " with changes" if git("status", "--porcelain", "--", str(HERE.parent)) else ""
+            )
+            return f"{git('rev-parse', '--short=12', 'HEAD')}{changed}"
+    except OSError:  # no git
+        pass
+    return f"not known, version {provenance().get('calibrant', 'not known')}"
 
 
 def _graded(bench: Bench) -> list[str]:
