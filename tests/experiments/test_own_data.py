@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
+from calibrant import registry
 from calibrant.cli import app
-from calibrant.errors import DamagedFile, InvalidData
+from calibrant.errors import DamagedFile, InvalidData, NoSandbox
 from calibrant.estimators.forms import forms_of
 from calibrant.experiments import arms, bench, estimators, label_count, pages, results
 from calibrant.experiments.bench import Bench
-from calibrant.experiments.experiment import NOT_RUN
+from calibrant.experiments.experiment import NOT_RUN, Findings
 from calibrant.models.local import EMBEDDED
 from calibrant.questions.mixture import Sizes, equal_quota
 from calibrant.questions.source import load_questions
@@ -215,6 +216,25 @@ def test_what_was_missing_is_looked_for_again(tmp_path: Path) -> None:
     assert results.done("graders", one, "again")["notes"] != found["notes"]
 
 
+def test_what_could_not_be_run_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sandbox or a package may be there now, which nothing else tells."""
+    answers = [NoSandbox("no sandbox here"), Findings(tables={"one": [{"n": 1}]})]
+
+    def run(self: object, bench: Bench) -> Findings:
+        if isinstance(found := answers.pop(0), NoSandbox):
+            raise found
+        return found
+
+    monkeypatch.setattr(registry.get("experiments", "code"), "run", run)
+    one = Bench(out=tmp_path, quick=True)
+    assert results.done("code", one, "test")["not_run"] == ["no sandbox here"]
+    found = results.done("code", one, "test")
+    assert found["tables"] == {"one": [{"n": 1}]}
+    assert results.done("code", one, "again") == found
+
+
 def test_a_model_that_is_missing_is_left_out(small: None, own: Path, tmp_path: Path) -> None:
     found = done("likelihood_vs_scale", tmp_path, own, model_names=(MODEL, "nosuch"))
     assert found["not_run"][0].startswith("model nosuch: there is no model")
@@ -226,8 +246,6 @@ def test_a_model_that_is_missing_is_left_out(small: None, own: Path, tmp_path: P
 def test_one_of_all_that_fails_does_not_stop_the_others(
     small: None, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from calibrant import registry
-
     def damaged(self: object, bench: Bench) -> None:
         raise DamagedFile("answers.parquet is damaged")
 
