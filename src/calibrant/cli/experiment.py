@@ -86,6 +86,8 @@ def command(
     for one in chosen_names:
         found.append(done(one, bench, made, one_of_many=len(chosen_names) > 1))
         page_writer.write(found[-1:], out, pages or out / "pages")
+    ruled = page_writer.over_all(page_writer.read(pages or out / "pages"))
+    found = [{**told, **ruled[told["name"]]} for told in found]  # as the pages say
     lines = []
     for told in found:
         first = f"{told['name']:22}  {told['verdict']}  ({told['seconds']:.0f} s)"

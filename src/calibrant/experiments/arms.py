@@ -215,8 +215,9 @@ def rows(
                     f"{name} high": cell["high"],
                 }
                 row["n"] = cell["n"]
-                if name in ("auroc", "ece") and cell["spread"] is not None:
-                    row[f"{name} spread over models"] = cell["spread"]
+                for over in ("models", "seeds"):
+                    if name in ("auroc", "ece") and cell[f"spread over {over}"] is not None:
+                        row[f"{name} spread over {over}"] = cell[f"spread over {over}"]
             else:
                 row |= {name: None}
         made.append(row)
@@ -228,12 +229,14 @@ def worst(
 ) -> tuple[Difference | None, str]:
     """The difference to the baseline that the lead is least clear of, and which that is.
 
-    The lead is better than all when it is better than this one: its p-value is the largest.
+    The lead is better than all when it is better than this one. None where one is undefined: a
+    claim about all says nothing then.
     """
-    found = [(d, b) for b in baselines if (d := panel.difference(lead, b, metric)) is not None]
-    if not found:
+    found = [(panel.difference(lead, b, metric), b) for b in baselines]
+    told = [(d, b) for d, b in found if d is not None]
+    if not told or len(told) < len(found):
         return None, ""
-    return min(found, key=lambda pair: wish * pair[0].value / max(pair[0].se, 1e-12))
+    return min(told, key=lambda pair: pair[0].clearness(wish))
 
 
 def against(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import random
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
+from calibrant.answers.evidence import sequences
 from calibrant.errors import InvalidData
 from calibrant.estimators.text_embedding import TextEmbedding
 from calibrant.estimators.tuned_encoder import TunedEncoder
@@ -19,6 +21,7 @@ from calibrant.experiments.compare import Panel
 from calibrant.experiments.drawing import bars
 from calibrant.experiments.experiment import Claim, Experiment, Findings, Row
 from calibrant.experiments.fitting import Fit
+from calibrant.models.encoder import encoder_called
 from calibrant.models.model import Given
 from calibrant.questions.leetcode import Leetcode
 from calibrant.records import Answer, Answered, Graded, ModelName, Question, content_hash
@@ -26,8 +29,11 @@ from calibrant.tables import iterate_table
 
 FILE = "LeetCodeDataset-v0.3.1-test.jsonl.gz"
 N_PROBLEMS, N_MUTANTS, QUICK = 228, 3, 10
+N_TOKENS = 512
+"""Of problem and program together, the ends of both: as many as the encoder has places for."""
 CANDIDATES = ModelName(name="candidates")
 SHARES = {"train": 0.5, "validation": 0.1, "calibration": 0.1}
+ENCODED = ("text_embedding logistic", "tuned_encoder")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,14 +72,14 @@ class Code(Experiment):
     def run(self, bench: Bench) -> Findings:
         """Grade the candidates, then judge those of new problems."""
         not_run = [
-            "zero_shot and lora_prompt on a model's own programs: no embedded model writes code;"
-            " name one that does (--model) once it can be asked here"
+            "zero_shot and lora_prompt on a model's own programs: no embedded model writes code."
+            " For one that does: calibrant run --questions leetcode --grader code --model NAME"
         ]
         chosen = {
             "base_rate": forms("base_rate")[0],
             "answer_length": forms("answer_length")[0],
-            "text_embedding logistic": TextEmbedding(head="logistic", max_tokens=256),
-            "tuned_encoder": TunedEncoder(max_tokens=256, n_epochs=3.0),
+            "text_embedding logistic": TextEmbedding(head="logistic", max_tokens=N_TOKENS),
+            "tuned_encoder": TunedEncoder(max_tokens=N_TOKENS, n_epochs=3.0),
         }
         for name in list(chosen):
             if why := arms.unavailable(chosen[name], bench):
@@ -104,10 +110,21 @@ class Code(Experiment):
                 f"{len({i.question.id for i in items})} problems, {len(items)} programs:"
                 f" {int(np.nansum(verdicts))} pass, {int((verdicts == 0).sum())} do not,"
                 f" {int(np.isnan(verdicts).sum())} could not be graded. Problems are split, so"
-                " that those of the test were never seen."
+                " that those of the test were never seen.",
+                *_alike(items, not chosen.keys().isdisjoint(ENCODED)),
             ],
             not_run=not_run,
         )
+
+
+def _alike(items: Sequence[Graded], encoded: bool) -> list[str]:
+    """How many programs an encoder cannot tell from another of the same problem."""
+    if not encoded:
+        return []
+    rows = sequences(items, encoder_called(TextEmbedding().encoder), N_TOKENS)
+    counts = Counter(map(tuple, rows))
+    n = sum(counts[tuple(row)] > 1 for row in rows)
+    return [f"Cut to {N_TOKENS} tokens, {n} of the {len(rows)} programs read like another one."]
 
 
 def graded(bench: Bench) -> list[Graded]:
@@ -124,9 +141,7 @@ def graded(bench: Bench) -> list[Graded]:
         texts = [ast.unparse(ast.parse(row["completion"])), *mutants(row["completion"])]
         for text in dict.fromkeys(texts):
             program = f"{row['prompt']}\n\n{text}"
-            answer = Answer(
-                question_id=question.id, text=program, extracted=program, model=CANDIDATES
-            )
+            answer = Answer(question_id=question.id, text=text, extracted=program, model=CANDIDATES)
             found.append(Answered(question=question, answer=answer))
     key = content_hash([item.answer.id for item in found])
     return bench.graded(found, "code", key)

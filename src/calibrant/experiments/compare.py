@@ -1,8 +1,9 @@
 """Arms on the same questions: metrics with intervals, and paired differences.
 
-An arm is one way to get confidences, on each of several models and seeds. The resamples of a set of
-questions are drawn once, so everything on the same questions is paired: a replicate of a mean over
-models and seeds is the mean of their replicates. Intervals therefore tell what other questions (and
+An arm is one way to get confidences, on each of several models and seeds. Resamples are drawn once,
+of all questions that any cell holds, so whatever is on the same questions is paired, and what two
+seeds' tests share is drawn for both: a replicate of a mean over models and seeds is the mean of
+their replicates. Intervals therefore tell what other questions (and
 other subjects) could have given with these models and seeds; the spread over models and seeds is
 told beside them.
 
@@ -12,7 +13,7 @@ Shapes: N answers, R resamples.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -44,11 +45,15 @@ def _metric(name: str) -> Metric:
     )
 
 
-def over_models(values: Mapping[str, Sequence[float]]) -> tuple[float, float | None]:
-    """Mean over models of each one's mean over seeds, and the standard deviation of the latter."""
+def over_models(values: Mapping[str, Sequence[float]]) -> tuple[float, float | None, float | None]:
+    """Mean over models of each one's mean over seeds, and two standard deviations.
+
+    That of the models' means, and that of the seeds of one model (pooled over models).
+    """
     by_model = [float(np.mean(of_model)) for of_model in values.values()]
     spread = float(np.std(by_model, ddof=1)) if len(by_model) > 1 else None
-    return float(np.mean(by_model)), spread
+    within = [np.var(of_model, ddof=1) for of_model in values.values() if len(of_model) > 1]
+    return float(np.mean(by_model)), spread, float(np.sqrt(np.mean(within))) if within else None
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,8 @@ class Panel:
     ) -> None:
         """Put one in."""
         self.cells.append(Cell(arm, model, seed, items, confidence))
+        self._resamples.clear()
+        self._measured.clear()
 
     def of(self, arm: str, models: Iterable[str] | None = None) -> list[Cell]:
         """The cells of an arm, of these models or of all, by model and seed."""
@@ -92,17 +99,29 @@ class Panel:
         return list(dict.fromkeys(cell.arm for cell in self.cells))
 
     def _drawn(self, items: Sequence[Graded]) -> tuple[str, Resamples]:
-        key = content_hash([item.question.id for item in items])
-        if key not in self._resamples:
-            subject = [item.question.subject for item in items]
-            by_subject = self.by_subject and len(set(subject)) > 1
-            self._resamples[key] = metrics.resample(
-                [item.question.group for item in items],
-                subject if by_subject else None,
-                "subject" if by_subject else "group",
-                n_resamples=self.n_resamples,
-            )
+        ids = [item.question.id for item in items]
+        if (key := content_hash(ids)) not in self._resamples:
+            place = {one: i for i, one in enumerate(self._all)}
+            whole = self._resamples.setdefault("", self._of_all())
+            columns = [place[one] for one in ids]
+            self._resamples[key] = replace(whole, weights=whole.weights[:, columns])
         return key, self._resamples[key]
+
+    @property
+    def _all(self) -> dict[str, Graded]:
+        """The questions of all cells, each once."""
+        return {i.question.id: i for cell in reversed(self.cells) for i in reversed(cell.items)}
+
+    def _of_all(self) -> Resamples:
+        items = list(self._all.values())
+        subject = [item.question.subject for item in items]
+        by_subject = self.by_subject and len(set(subject)) > 1
+        return metrics.resample(
+            [item.question.group for item in items],
+            subject if by_subject else None,
+            "subject" if by_subject else "group",
+            n_resamples=self.n_resamples,
+        )
 
     def weights(self, items: Sequence[Graded]) -> NDArray[Any]:
         """(R, N) how often each answer was drawn."""
@@ -138,9 +157,9 @@ class Panel:
         return self._measured[memo]
 
     def value(self, arm: str, name: str, models: Iterable[str] | None = None) -> Row | None:
-        """{value, low, high, spread, n}: the mean over models and seeds; None where undefined.
+        """{value, low, high, spread over models, spread over seeds, n}, or None where undefined.
 
-        `spread` is the standard deviation over models of their means over seeds.
+        The mean over models and seeds; the spreads are those of `over_models`.
         """
         cells = self.of(arm, models)
         found = [self.measure(cell, name) for cell in cells]
@@ -149,13 +168,14 @@ class Panel:
         by_model: dict[str, list[float]] = {}
         for cell, (one, _) in zip(cells, found):
             by_model.setdefault(cell.model, []).append(one)
-        value, spread = over_models(by_model)
+        value, of_models, of_seeds = over_models(by_model)
         inner = metrics.interval(value, np.mean([replicates for _, replicates in found], axis=0))
         n = min(
             int((~np.isnan(c.confidence) & ~np.isnan(correct_of(c.items))).sum()) for c in cells
         )
         return {
-            "value": value, "low": inner.low, "high": inner.high, "spread": spread, "n": n,
+            "value": value, "low": inner.low, "high": inner.high, "n": n,
+            "spread over models": of_models, "spread over seeds": of_seeds,
         }  # fmt: skip
 
     def difference(

@@ -107,7 +107,14 @@ class CrossModel(Experiment):
             )  # fmt: skip
         except (DataUnavailable, CalibrantError) as error:
             not_run.append(f"real models' answers: {error}")
-        return Findings(differences=differences, tables=tables, figures=figures, not_run=not_run)
+        return Findings(
+            differences=differences,
+            tables=tables,
+            figures=figures,
+            not_run=not_run,
+            sizes=f"{N_LEARNED:,} open answers to train; of real models' answers"
+            f" {REAL['train']:,}, and {REAL['test']:,} to test",
+        )
 
 
 def embedded(bench: Bench) -> tuple[Panel, list[Row]]:
@@ -212,33 +219,46 @@ def real(bench: Bench) -> tuple[np.ndarray, list[str], Difference, list[Row]]:
     every = {path.stem: graded(path) for path in paths}
     shared = set.intersection(*({i.question.group for i in v} for v in every.values()))
     models, names = list(every), list(sizes)
-    splits = {name: _split(every[name], shared, sizes) for name in models}
-    # Each text is embedded once, for the heads of all models.
-    jobs = [
-        (bench.out / "cache" / "embeddings" / one, [*sum(splits[one].values(), [])])
-        for one in models
-    ]
-    vectors = dict(zip(models, side_by_side(embedded_once, jobs, worth_it=not bench.quick)))
+    splits = {
+        (name, seed): _split(every[name], shared, sizes, seed)
+        for name in models
+        for seed in bench.used_seeds
+    }
+    # Each text is embedded once, for the heads of all models and the splits of all seeds.
+    jobs = []
+    for one in models:
+        parts = (part for seed in bench.used_seeds for part in splits[one, seed].values())
+        texts = {item.answer.id: item for part in parts for item in part}
+        jobs.append((bench.out / "cache" / "embeddings" / one, [*texts.values()]))
+    found = side_by_side(embedded_once, jobs, worth_it=not bench.quick)
+    vectors = {
+        item.answer.id: vector
+        for (_, asked), of_model in zip(jobs, found)
+        for item, vector in zip(asked, of_model)
+    }
     panel = Panel(n_resamples=bench.n_resamples, by_subject=False)
     for one in models:
-        parts = _parts(vectors[one], splits[one])
-        here, there = (_known(parts[name], splits[one][name]) for name in names[:2])
-        head = TextEmbedding(head="logistic").fit_head(*here, *there, 0)
-        held = splits[one]["calibration"]
-        held_scores = head_scores(parts["calibration"], head)
-        for judged in models:
-            items = splits[judged]["test"]
-            scores = head_scores(_parts(vectors[judged], splits[judged])["test"], head)
-            p = calibrated(held_scores, held, scores, items, "platt")
-            panel.add(one, judged, 0, items, p)
+        for seed in bench.used_seeds:
+            mine = splits[one, seed]
+            known = {name: _vectors(vectors, part) for name, part in mine.items()}
+            here, there = (_known(known[name], mine[name]) for name in names[:2])
+            head = TextEmbedding(head="logistic").fit_head(*here, *there, seed)
+            held = mine["calibration"]
+            held_scores = head_scores(known["calibration"], head)
+            for judged in models:
+                items = splits[judged, seed]["test"]
+                scores = head_scores(_vectors(vectors, items), head)
+                p = calibrated(held_scores, held, scores, items, "platt")
+                panel.add(one, judged, seed, items, p)
     values = np.array([[_auroc(panel, one, judged) for judged in models] for one in models])
     pairs = [c for one in models for c in panel.of(one) if c.model != one]
     measured = [panel.measure(cell, "auroc") for cell in pairs]
     measured = [(v, r) for v, r in measured if np.isfinite(v)]
-    df = len({item.question.group for item in splits[models[0]]["test"]}) - 1
+    test = splits[models[0], bench.used_seeds[0]]["test"]
+    df = len({item.question.group for item in test}) - 1
     over_chance = difference(
         [v - 0.5 for v, _ in measured], [r - 0.5 for _, r in measured], df=df,
-        n=len(splits[models[0]]["test"]), about=f"{len(measured)} pairs of models",
+        n=len(test), about=f"{len(measured)} pairs of models and seeds",
     )  # fmt: skip
     table = [
         {"judged": judged, **row}
@@ -254,10 +274,9 @@ def embedded_once(folder: Path, items: Sequence[Graded]) -> Floats:
     return kept_embeddings(items, encoder_called(form.encoder), form.max_tokens, folder)
 
 
-def _parts(vectors: Floats, splits: Mapping[str, Sequence[Graded]]) -> dict[str, Floats]:
-    """The vectors of each split, which lie one after another."""
-    edges = np.cumsum([len(items) for items in splits.values()])[:-1]
-    return dict(zip(splits, np.split(vectors, edges)))
+def _vectors(vectors: Mapping[str, Floats], items: Sequence[Graded]) -> Floats:
+    """(N, D)."""
+    return np.stack([vectors[item.answer.id] for item in items])
 
 
 def _known(vectors: Floats, items: Sequence[Graded]) -> tuple[Floats, Floats]:
@@ -277,11 +296,11 @@ def graded(path: Path) -> list[Graded]:
 
 
 def _split(
-    items: Sequence[Graded], shared: set[str], sizes: Mapping[str, int]
+    items: Sequence[Graded], shared: set[str], sizes: Mapping[str, int], seed: int
 ) -> dict[str, list[Graded]]:
     """The same questions in each split for every model; a question's text is in one."""
     first = {item.question.group: item for item in reversed(items) if item.question.group in shared}
-    order = [first[group] for group in sorted(first, key=lambda g: content_hash("place", g))]
+    order = [first[group] for group in sorted(first, key=lambda g: content_hash("place", seed, g))]
     found, start = {}, 0
     for name, n in sizes.items():
         found[name] = order[start : start + n]

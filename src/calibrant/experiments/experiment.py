@@ -46,6 +46,10 @@ class Difference:
     about: str = ""
     """Models, seeds, subset: what it is a difference over."""
 
+    def clearness(self, wish: int = 1) -> float:
+        """How far on the wished side it lies: 1 - p there, p - 1 on the other."""
+        return float(np.sign(wish * self.value)) * (1 - self.p(wish))
+
     def p(self, wish: int = 1, margin: float = 0.0) -> float:
         """Two-sided p-value of `wish * difference == -margin`: Student's t with `df`."""
         shift = wish * self.value + margin
@@ -91,6 +95,8 @@ class Findings:
     """Sentences beside the tables."""
     not_run: Sequence[str] = ()
     """What was left out, what is missing, and what would supply it."""
+    sizes: str = ""
+    """How many answers it learned from and judged, where these are not the usual numbers."""
     untestable: str = ""
     """Why the claims cannot be tested here at all."""
 

@@ -106,6 +106,7 @@ class LabelCount(Experiment):
             figures={"labels": drawn(panel, sizes, table)},
             notes=notes,
             not_run=missing,
+            sizes=f"{sizes[0]:,} to {sizes[-1]:,} open answers to train",
         )
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from calibrant.experiments import arms
-from calibrant.experiments.bench import Bench, forms
+from calibrant.experiments.bench import Bench, correct_of, forms
 from calibrant.experiments.compare import Floats, Panel, difference
 from calibrant.experiments.drawing import Point, curves
 from calibrant.experiments.experiment import Claim, Difference, Experiment, Findings, Row
@@ -40,7 +40,7 @@ class LikelihoodVsScale(Experiment):
         Claim(
             name="grows",
             text="the AUROC of max_softmax is higher on the model that answers best than on the"
-            " one that answers worst (multiple choice)",
+            " one that answers worst (multiple choice; which these are, development subjects say)",
         ),
         Claim(
             name="grows_less",
@@ -85,7 +85,7 @@ class LikelihoodVsScale(Experiment):
         )  # fmt: skip
         notes = [f"At chance on multiple choice: {', '.join(at_chance)}."] if at_chance else []
         return Findings(
-            differences={} if reason else _claims(panels, table),
+            differences={} if reason else _claims(panels, _by_accuracy(bench)),
             tables={"by_model": table},
             figures={"scale": figure},
             notes=notes,
@@ -111,14 +111,22 @@ def _points(table: list[Row], kind: str, metric: str) -> list[Point]:
     return sorted(found)
 
 
-def _claims(panels: Mapping[Format, Panel], table: list[Row]) -> dict[str, Difference]:
-    choice = [r for r in table if r["format"] == "choice" and r["accuracy"] is not None]
-    if not choice:
+def _by_accuracy(bench: Bench) -> list[str]:
+    """The models, from the one that answers worst, by answers that nothing is claimed of."""
+    found = {}
+    for model in bench.models:
+        splits = bench.splits(model, bench.used_seeds[0], "choice")
+        items = splits["development"] or splits["calibration"]
+        found[model.name.name] = float(np.nanmean(correct_of(items)))
+    return sorted(found, key=lambda name: found[name])
+
+
+def _claims(panels: Mapping[Format, Panel], models: Sequence[str]) -> dict[str, Difference]:
+    if "choice" not in panels:
         return {}
-    choice.sort(key=lambda row: row["accuracy"])
     found = panels["choice"].difference(BEST["choice"], "base_rate", "auroc")
     made = {"informative": found} if found is not None else {}
-    worst, best = choice[0]["model"], choice[-1]["model"]
+    worst, best = models[0], models[-1]
     if worst == best:
         return made
     growth = {kind: _growth(panel, BEST[kind], worst, best) for kind, panel in panels.items()}

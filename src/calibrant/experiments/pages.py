@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from calibrant.experiments.bench import DEMO
 from calibrant.experiments.experiment import (
     HOLDS,
     IN_PART,
@@ -18,7 +19,7 @@ from calibrant.experiments.experiment import (
     Difference,
     verdict,
 )
-from calibrant.experiments.results import markdown, names
+from calibrant.experiments.results import comma_separated, markdown, names
 from calibrant.runs import write_json, write_whole
 from calibrant.study.permutation import holm
 
@@ -36,7 +37,13 @@ WHY = {
     NOT_RUN: "Not run:",
 }
 MOST_ROWS = 60
-"""Longer tables stand in their CSV file only."""
+"""Longer tables stand whole in a CSV file beside the pages."""
+MADE = (
+    f"{DEMO} is sharpened on its own answers, as preference tuning sharpens, for so long that its"
+    " likelihood tells less: that LoRA + Prompt passes the likelihood on it is made, not found. So"
+    " is what the models say of their own answers: they were taught to judge random proposals."
+)
+"""What the models' cards tell, for whoever reads only the results."""
 
 
 def write(found: Sequence[Mapping[str, Any]], results: Path, pages: Path) -> None:
@@ -51,6 +58,9 @@ def write(found: Sequence[Mapping[str, Any]], results: Path, pages: Path) -> Non
                 target = pages / "images" / f"{one['name']}-{title}.{suffix}"
                 shutil.copyfile(results / one["name"] / f"{title}.{suffix}", target)
         tables = {title: rows[:MOST_ROWS] for title, rows in one["tables"].items()}
+        for title, rows in one["tables"].items():
+            if len(rows) > MOST_ROWS:
+                write_whole(pages / _csv(one, title), comma_separated(rows).encode())
         n_rows = {title: len(rows) for title, rows in one["tables"].items()}
         write_json(_place(pages, one["name"]), {**one, "tables": tables, "n_rows": n_rows})
     every = read(pages)
@@ -65,6 +75,10 @@ def read(pages: Path) -> list[dict[str, Any]]:
     """What is kept beside the pages, in the order of the experiments."""
     paths = [_place(pages, name) for name in names()]
     return [json.loads(path.read_text("utf-8")) for path in paths if path.exists()]
+
+
+def _csv(one: Mapping[str, Any], title: str) -> str:
+    return f"tables/{one['name']}-{title}.csv"
 
 
 def _place(pages: Path, name: str) -> Path:
@@ -170,13 +184,14 @@ def _page(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
     for title, rows in one["tables"].items():
         lines += [f"## {title[0].upper()}{title[1:].replace('_', ' ')}", ""]
         if one["n_rows"][title] > len(rows):
-            lines += [f"The first {len(rows)} of {one['n_rows'][title]} rows.", ""]
+            told = f"The first {len(rows)} of {one['n_rows'][title]} rows"
+            lines += [f"{told}; [all of them]({_csv(one, title)}).", ""]
         lines += [markdown(rows)]
     if one["paper"]:
         lines += [
             "## The paper's numbers",
             "",
-            "In per cent.",
+            "In per cent. Its ECE is a mean over subjects, ours is of all answers at once.",
             "",
             markdown(_printed(one["paper"])),
         ]
@@ -190,17 +205,29 @@ def _page(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
         f"Commit {made['commit']}, {made['date']}; {made['cpu']}, cores: {made['n_cores']},"
         f" {made['memory_gib']} GiB; {one['seconds']:,.0f} s{calls}{memory} (what other experiments"
         f" had computed before is not computed again)."
-        f" Models: {', '.join(bench['models']) or 'none'}."
-        f" Questions: {bench['questions']}; claims are told of the {bench['subset']} subjects."
-        f" Seeds {', '.join(map(str, bench['seeds']))}."
-        f" Open answers: {bench['sizes']['train']:,} to train, {bench['sizes']['validation']:,}"
-        f" to validate, {bench['sizes']['calibration']:,} to calibrate, at most"
-        f" {bench['sizes']['test']:,} to test of each subset; half as many choices.",
+        f" Seeds {', '.join(map(str, bench['seeds']))}.{_learned_from(bench)}",
         "",
     ]
     if bench["quick"]:
         lines += ["This is a quick run: too small to conclude anything from.", ""]
     return "\n".join(lines)
+
+
+def _learned_from(bench: Mapping[str, Any]) -> str:
+    """Models, questions and how many of them, where the experiment takes these at all."""
+    if not bench["is_usual"]:
+        return " No model is asked."
+    sizes = bench["sizes"]
+    usual = (
+        f"{sizes['train']:,} open answers to train, {sizes['validation']:,} to validate,"
+        f" {sizes['calibration']:,} to calibrate, at most {sizes['test']:,} to test of each subset;"
+        " half as many choices"
+    )
+    made = f" {MADE}" if any(DEMO in model for model in bench["models"]) else ""
+    return (
+        f" Models: {', '.join(bench['models'])}. Questions: {bench['questions']}; claims are told"
+        f" of the {bench['subset']} subjects. {bench['numbers'] or usual}.{made}"
+    )
 
 
 def _printed(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -234,6 +261,8 @@ def _summary(found: Sequence[Mapping[str, Any]], adjusted: Mapping[str, Mapping[
         f" its paired difference is clear of zero after Holm's correction over all {n} claims.",
         "",
         markdown(rows),
+        MADE,
+        "",
     ]
     if missing:
         lines += [f"Not run: {', '.join(missing)}.", ""]

@@ -124,6 +124,8 @@ def _told(experiment: Experiment, findings: Findings, bench: Bench) -> dict[str,
         "notes": [*findings.notes, *_graded(bench)],
         "not_run": list(dict.fromkeys([*bench.left_out, *findings.not_run])),
         "bench": {
+            "is_usual": experiment.uses_models,
+            "numbers": findings.sizes,
             "models": [f"{m.name.name} ({m.name.revision[:12]})" for m in bench.loaded],
             "questions": bench.questions,
             "grader": bench.grader.label,

@@ -71,9 +71,10 @@ class SubjectShift(Experiment):
             for row in arms.rows(panel, ("accuracy", "auroc", "auroc_subject_mean", "ece"))
         ]  # fmt: skip
         differences: dict[str, Difference] = {}
-        found = [d for p in parts.values() if (d := p.difference(LEAD, BASE, "auroc")) is not None]
-        if found:
-            differences["every_category"] = min(found, key=lambda d: d.value / max(d.se, 1e-12))
+        found = [p.difference(LEAD, BASE, "auroc") for p in parts.values()]
+        told = [d for d in found if d is not None]
+        if told and len(told) == len(found):  # of every category, or of none
+            differences["every_category"] = min(told, key=Difference.clearness)
         if new != "seen":
             for name, arm in (("as_on_seen", LEAD), ("states_as_on_seen", STATES)):
                 if (gap := unpaired(whole, made["seen", "platt"], arm)) is not None:

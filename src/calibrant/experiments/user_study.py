@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -59,7 +58,7 @@ class UserStudy(Experiment):
     )
 
     def run(self, bench: Bench) -> Findings:
-        """Two crowds in two copies of one study."""
+        """Two crowds in two copies of one study; other items and other people with each seed."""
         for needed in ("httpx", "sqlalchemy", "starlette", "statsmodels"):
             if find_spec(needed) is None:
                 raise MissingExtra(f"the user study needs {needed}", "study")
@@ -70,9 +69,9 @@ class UserStudy(Experiment):
             ("who use confidence", USING, "found"),
             ("who do not look at it", DEAF, "none_found"),
         ):
-            place = bench.out / "cache" / f"study-{claim}-{'quick' if bench.quick else 'usual'}"
-            told, analysed = simulated(place, policies, bench.quick)
-            for row in analysed["primary"]:
+            made = [simulated(bench, claim, policies, seed) for seed in bench.used_seeds]
+            contrasts = [together(rows) for rows in zip(*(found["primary"] for _, found in made))]
+            for row in contrasts:
                 tables["contrasts"].append({"people": crowd, **_contrast(row)})
                 is_it = (row["measure"], row["arm"], row["than"]) == ("slope", "tuned", "random")
                 if is_it and row["estimate"] is not None:
@@ -83,29 +82,44 @@ class UserStudy(Experiment):
                     value=np.nan if row["estimate"] is None else row["estimate"],
                     low=row["low"], high=row["high"], lead=row["measure"] == "slope",
                 )
-                for row in analysed["primary"]
+                for row in contrasts
             ]  # fmt: skip
             tables["arms"] += [
-                {"people": crowd, "arm": arm, **_measures(measures)}
-                for arm, measures in analysed["arms"].items()
+                {"people": crowd, "arm": arm, "seed": seed, **_measures(measures)}
+                for seed, (_, found) in zip(bench.used_seeds, made)
+                for arm, measures in found["arms"].items()
             ]
-            if claim == "found" and told["thresholds"]:
-                share = told["thresholds_near"] / told["thresholds"]
-                differences["thresholds"] = _share(share, told["thresholds"])
+            near, n = (sum(told[k] for told, _ in made) for k in ("thresholds_near", "thresholds"))
+            if claim == "found" and n:
+                differences["thresholds"] = _share(near / n, n)
         return Findings(
             differences=differences,
             tables=tables,
             figures={"contrasts": bars(shown)},
             notes=[
                 "The reliance slope is the change of agreement from confidence 0 to 1."
-                " Simulated people know, forget and tire by a model that the analysis does not use."
+                " Simulated people know, forget and tire by a model that the analysis does not use;"
+                " each seed is other items and another crowd."
             ],
             not_run=["the study with people: docs/study.md"],
         )
 
 
+def together(rows: Sequence[Row]) -> Row:
+    """One contrast over crowds that have nothing in common: the mean, and its interval."""
+    made = {k: rows[0][k] for k in ("measure", "arm", "than")}
+    if why := next((row["why"] or "undefined" for row in rows if row["estimate"] is None), ""):
+        return made | {"estimate": None, "low": None, "high": None, "n": 0, "why": why}
+    errors = [(row["high"] - row["low"]) / (2 * 1.96) for row in rows]
+    value, se = float(np.mean([row["estimate"] for row in rows])), float(np.hypot.reduce(errors))
+    se /= len(rows)
+    n = sum(sum(row["n"]) for row in rows)
+    ends = {"low": value - 1.96 * se, "high": value + 1.96 * se}
+    return made | {"estimate": value, "se": se, **ends, "n": n, "why": ""}
+
+
 def simulated(
-    place: Path, policies: Sequence[str], quick: bool
+    bench: Bench, claim: str, policies: Sequence[str], seed: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """(what the simulation tells, the analysis) of a crowd."""
     from calibrant.study.analysis import analyse
@@ -114,6 +128,8 @@ def simulated(
     from calibrant.study.folder import Study, new_study
     from calibrant.study.simulate import simulate
 
+    quick = bench.quick
+    place = bench.out / "cache" / f"study-{claim}-{'quick' if quick else 'usual'}-{seed}"
     shutil.rmtree(place, ignore_errors=True)  # what a stopped run left is no whole study
     n_questions, n = QUICK if quick else USUAL
     design = Design(
@@ -121,8 +137,8 @@ def simulated(
         n_questions=n_questions, n_batches=2, n_ability=4, n_practice=1, n_checks=1,
         min_seconds=0, contact="study@example.org",
     )  # fmt: skip
-    study, _, _ = new_study(place / "study", items(8 * n_questions), design)
-    told = simulate(study, place / "people", n, policies)
+    study, _, _ = new_study(place / "study", items(8 * n_questions, seed), design)
+    told = simulate(study, place / "people", n, policies, seed=seed)
     copy = Study(place / "people")
     participants, trials = tables(copy)
     analysed = analyse(
@@ -135,7 +151,7 @@ def simulated(
     return told, analysed
 
 
-def items(n: int, seed: int = 0) -> list[Any]:
+def items(n: int, seed: int) -> list[Any]:
     """Multiple-choice items of which the confidence "tuned" is calibrated."""
     from calibrant.study.items import Item
 
@@ -161,7 +177,7 @@ def _contrast(row: Row) -> Row:
     return {
         "measure": row["measure"], "arm": row["arm"], "minus": row["than"],
         "difference": row["estimate"], "difference low": row["low"],
-        "difference high": row["high"], "p (Holm)": row["p_holm"], "why not": row["why"],
+        "difference high": row["high"], "why not": row["why"],
     }  # fmt: skip
 
 
@@ -176,11 +192,9 @@ def _measures(measures: dict[str, Any]) -> Row:
 
 
 def _difference(row: Row) -> Difference:
-    n = sum(row["n"])
-    se = (row["high"] - row["low"]) / (2 * 1.96)
     return Difference(
-        value=row["estimate"], low=row["low"], high=row["high"], se=se, df=max(n - 2, 1), n=n,
-        about="participants",
+        value=row["estimate"], low=row["low"], high=row["high"], se=row["se"],
+        df=max(row["n"] - 2, 1), n=row["n"], about="participants",
     )  # fmt: skip
 
 
