@@ -12,7 +12,7 @@ from calibrant.answers.extract import extract
 from calibrant.answers.prompts import messages
 from calibrant.answers.sample import Sampling, kept_samples
 from calibrant.errors import ModelUnavailable
-from calibrant.models.remote import Chat, RemoteModel, run_async, side_by_side
+from calibrant.models.remote import Chat, RemoteModel, Reply, run_async, side_by_side
 from calibrant.records import Answer, Question, content_hash
 
 N_IN_FLIGHT = 64
@@ -59,16 +59,7 @@ def sample_remote(
         except ModelUnavailable as error:
             failed[str(error)] += 1
             return
-        found[question.id, k] = Answer(
-            question_id=question.id,
-            text=reply.text,
-            extracted=extract(reply.text, question),
-            model=model.name,
-            prompt=f"chat/{len(question.shots)}-shot" if question.shots else "chat",
-            sampling=f"{sampling.label} sample={k}",
-            log_probs=reply.log_probs,
-            finish_reason="stop" if reply.finish_reason == "stop" else "length",
-        )
+        found[question.id, k] = _answer(question, model, reply, f"{sampling.label} sample={k}")
 
     async def requests(asked: list[Question]) -> None:
         async with AsyncExitStack() as stack:
@@ -91,3 +82,16 @@ def sample_remote(
             raise ModelUnavailable(f"not one sample was drawn: {why}")
         say(f"{failed.total()} of {failed.total() + len(found)} samples failed, most often: {why}")
     return drawn
+
+
+def _answer(question: Question, model: Chat, reply: Reply, sampling: str) -> Answer:
+    return Answer(
+        question_id=question.id,
+        text=reply.text,
+        extracted=extract(reply.text, question),
+        model=model.name,
+        prompt=f"chat/{len(question.shots)}-shot" if question.shots else "chat",
+        sampling=sampling,
+        log_probs=reply.log_probs,
+        finish_reason="stop" if reply.finish_reason == "stop" else "length",
+    )
