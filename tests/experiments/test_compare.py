@@ -7,7 +7,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from calibrant.experiments import label_count
-from calibrant.experiments.compare import Panel
+from calibrant.experiments.arms import worst
+from calibrant.experiments.compare import Panel, over_models
 from calibrant.experiments.drawing import curves
 from calibrant.experiments.experiment import (
     HOLDS,
@@ -19,6 +20,7 @@ from calibrant.experiments.experiment import (
     Difference,
     verdict,
 )
+from calibrant.experiments.user_study import together
 from calibrant.records import Answer, Grade, Graded, ModelName, Question, Verdict
 
 
@@ -152,3 +154,53 @@ def test_marks_stand_on_their_curve() -> None:
     )  # fmt: skip
     (text,) = figure.axes[0].texts
     assert text.get_text() == "ab" and text.xy == (20.0, 0.7)
+
+
+def test_what_the_tests_of_two_seeds_share_is_drawn_for_both() -> None:
+    """Means over seeds whose questions are nearly the same: the interval is as wide as they vary."""
+    spread, errors = [], []
+    for trial in range(120):
+        rng = np.random.default_rng(trial)
+        difficulty, every = rng.random(105), items(105, trial)
+        panel = Panel(n_resamples=100, by_subject=False)
+        for seed, start in enumerate((0, 5)):
+            part = slice(start, start + 100)
+            panel.add("arm", "m", seed, every[part], difficulty[part])
+            panel.add("base", "m", seed, every[part], np.full(100, 0.5))
+        found = panel.difference("arm", "base", "brier_score")
+        assert found is not None
+        spread.append(found.value)
+        errors.append(found.se)
+    assert np.std(spread) == pytest.approx(np.mean(errors), rel=0.15)
+
+
+def test_the_least_clear_of_all_or_of_none() -> None:
+    panel, answers, _ = made()
+    found, rival = worst(panel, "good", ["same", "poor"], "auroc", 1)
+    assert found is not None and rival == "same"
+    panel.add("none", "m", 0, answers, np.full(len(answers), np.nan))
+    assert worst(panel, "good", ["none", "poor"], "auroc", 1) == (None, "")
+
+
+def test_clearness_knows_degrees_of_freedom() -> None:
+    few = Difference(value=0.1, low=0.0, high=0.2, se=0.04, df=2, n=9)
+    many = Difference(value=0.1, low=0.0, high=0.2, se=0.045, df=200, n=900)
+    assert few.clearness() < many.clearness() and many.clearness(-1) < few.clearness(-1) < 0
+
+
+def test_spreads_over_models_and_seeds() -> None:
+    value, of_models, of_seeds = over_models({"a": [0.4, 0.6], "b": [0.9, 0.9]})
+    assert value == pytest.approx(0.7)
+    assert of_models == pytest.approx(np.std([0.5, 0.9], ddof=1))
+    assert of_seeds == pytest.approx(np.sqrt(np.var([0.4, 0.6], ddof=1) / 2))
+    assert over_models({"a": [0.4]}) == (0.4, None, None)
+
+
+def test_a_contrast_over_crowds() -> None:
+    row = {"measure": "slope", "arm": "a", "than": "b", "why": "", "n": (20, 30)}
+    one, other = ({**row, "estimate": v, "low": v - 0.196, "high": v + 0.196} for v in (0.2, 0.4))
+    found = together([one, other])
+    assert found["estimate"] == pytest.approx(0.3) and found["n"] == 100
+    assert found["se"] == pytest.approx(0.1 / np.sqrt(2))
+    none = {**row, "estimate": None, "low": None, "high": None, "why": "nobody"}
+    assert together([one, none])["why"] == "nobody"
