@@ -173,7 +173,8 @@ def _page(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
         "",
         ""
         if not one["claims"]
-        else "Declared before the run; differences are paired, with 95 % intervals; the last p is"
+        else "Declared before the run; differences are paired unless the claim says that they are"
+        " not, with 95 % intervals; the last p is"
         " adjusted over the claims of all experiments that stand on the [summary](README.md).",
         "",
         _claims(one, adjusted) if one["claims"] else "",

@@ -87,14 +87,19 @@ class Unanswerable(Experiment):
         else:
             not_run.append(f"the claims: {bench.questions} has no unanswerable {new} questions")
         try:
-            tables["selfaware"] = self._selfaware(bench, chosen)
+            correct, separate = self._selfaware(bench, chosen)
+            tables["selfaware"] = _table(correct, separate)
+            others = [arm for arm in chosen if arm != LEAD]
+            tables["selfaware_separation"] = arms.against(separate, [LEAD], others, ("auroc",))
+            tables["selfaware_correctness"] = arms.against(correct, [LEAD], others, ("auroc",))
         except CalibrantError as error:
             not_run.append(f"SelfAware: {error}")
         return Findings(
             differences=differences, tables=tables, figures=figures, notes=notes, not_run=not_run
         )
 
-    def _selfaware(self, bench: Bench, chosen: Mapping[str, arms.Arm]) -> list[Row]:
+    def _selfaware(self, bench: Bench, chosen: Mapping[str, arms.Arm]) -> tuple[Panel, Panel]:
+        """(correctness, separation)."""
         place = bench.data_at("selfaware", "data", "SelfAware.json")
         every = load_questions(f"selfaware:{place}")
         n = 40 if bench.quick else N_SELFAWARE
@@ -121,7 +126,7 @@ class Unanswerable(Experiment):
                     p = calibrated(values[:n_held], held, values[n_held:], items, "platt")
                     correct.add(name, model.name.name, seed, items, p)
                     separate.add(name, model.name.name, seed, answerable(items), p)
-        return _table(correct, separate)
+        return correct, separate
 
 
 def answerable(items: Sequence[Graded]) -> list[Graded]:
