@@ -178,8 +178,11 @@ def test_the_least_clear_of_all_or_of_none() -> None:
     panel, answers, _ = made()
     found, rival = worst(panel, "good", ["same", "poor"], "auroc", 1)
     assert found is not None and rival == "same"
-    panel.add("none", "m", 0, answers, np.full(len(answers), np.nan))
-    assert worst(panel, "good", ["none", "poor"], "auroc", 1) == (None, "")
+    panel.add("silent", "m", 0, answers, np.full(len(answers), np.nan))
+    assert worst(panel, "good", ["silent", "poor"], "auroc", 1)[1] == "poor"
+    right = np.where([item.correct for item in answers], 0.5, np.nan)
+    panel.add("one class", "m", 0, answers, right)
+    assert worst(panel, "good", ["one class", "poor"], "auroc", 1) == (None, "")
 
 
 def test_clearness_knows_degrees_of_freedom() -> None:

@@ -230,9 +230,10 @@ def worst(
     """The difference to the baseline that the lead is least clear of, and which that is.
 
     The lead is better than all when it is better than this one. None where one is undefined: a
-    claim about all says nothing then.
+    claim about all says nothing then. A baseline without any confidence is none.
     """
-    found = [(panel.difference(lead, b, metric), b) for b in baselines]
+    there = [b for b in baselines if any(np.isfinite(c.confidence).any() for c in panel.of(b))]
+    found = [(panel.difference(lead, b, metric), b) for b in there]
     told = [(d, b) for d, b in found if d is not None]
     if not told or len(told) < len(found):
         return None, ""
