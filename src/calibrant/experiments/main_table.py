@@ -107,7 +107,8 @@ class MainTable(Experiment):
             f" first {arms.n_dear(bench)} answers of each set at most, and are compared on these;"
             " they learn from as many, "
             + " and ".join(f"{name} from {n:,}" for name, n in arms.N_LEARNED.items())
-            + "."
+            + ". Intervals of an ECE lie high: every resample has noise of its own, which an ECE"
+            " takes for error."
         )
         return Findings(
             differences=differences, tables=tables, figures=figures, notes=notes, not_run=not_run
@@ -164,7 +165,8 @@ def _claimed(panel: Panel, baselines: list[str], notes: list[str]) -> dict[str, 
 def drawn(found: Mapping[tuple[str, str], Panel], panel: Panel, subset: str) -> Figure:
     """ECE after temperature and AUROC, as in Figures 2 and 3; whiskers are the intervals."""
     shown: dict[str, list[Bar]] = {}
-    order = sorted(panel.arms, key=lambda a: -((panel.value(a, "auroc") or {"value": 0})["value"]))
+    ranked = {arm: cell["value"] for arm in panel.arms if (cell := panel.value(arm, "auroc"))}
+    order = sorted(ranked, key=lambda arm: -ranked[arm])
     for title, calibrator, metric in (
         ("ECE after temperature", "temperature", "ece"),
         ("ECE after Platt", "platt", "ece"),
