@@ -31,6 +31,8 @@ first `N_DEAR` answers of a set at most, and learn from as many unless `N_LEARNE
 N_DEAR, N_DEAR_QUICK = 700, 42
 N_LEARNED = {"tuned_encoder": 1000}
 """Those that may learn from more than they judge."""
+LEAST_SHARE = 0.1
+"""Of the answers: what has a confidence for fewer is no baseline."""
 BLACK_BOX = (
     "sequence_likelihood", "token_entropy", "max_softmax", "zero_shot", "verbal", "sampling",
     "semantic_entropy", "similarity_graph", "p_true", "answer_length", "base_rate",
@@ -230,14 +232,19 @@ def worst(
     """The difference to the baseline that the lead is least clear of, and which that is.
 
     The lead is better than all when it is better than this one. None where one is undefined: a
-    claim about all says nothing then. A baseline without any confidence is none.
+    claim about all says nothing then. What hardly ever gives a confidence is no baseline.
     """
-    there = [b for b in baselines if any(np.isfinite(c.confidence).any() for c in panel.of(b))]
-    found = [(panel.difference(lead, b, metric), b) for b in there]
+    found = [(panel.difference(lead, b, metric), b) for b in baselines if _speaks(panel, b)]
     told = [(d, b) for d, b in found if d is not None]
     if not told or len(told) < len(found):
         return None, ""
     return min(told, key=lambda pair: pair[0].clearness(wish))
+
+
+def _speaks(panel: Panel, arm: str) -> bool:
+    """Whether it has a confidence for a tenth of the answers or more."""
+    given = [np.isfinite(cell.confidence) for cell in panel.of(arm)]
+    return bool(given) and bool(np.concatenate(given).mean() >= LEAST_SHARE)
 
 
 def against(
