@@ -157,7 +157,7 @@ def test_marks_stand_on_their_curve() -> None:
 
 
 def test_what_the_tests_of_two_seeds_share_is_drawn_for_both() -> None:
-    """Means over seeds whose questions are nearly the same: the interval is as wide as they vary."""
+    """Means over seeds with nearly the same questions: the interval is as wide as they vary."""
     spread, errors = [], []
     for trial in range(120):
         rng = np.random.default_rng(trial)
