@@ -102,7 +102,7 @@ def make(architecture: str, folder: Path) -> str:
         "intermediate_size": 48,
         "num_hidden_layers": 2,
         "num_attention_heads": 4,
-        "max_position_embeddings": 256,
+        "max_position_embeddings": 1024 if chat else 256,
         "bos_token_id": tokenizer.bos_token_id,
         "eos_token_id": tokenizer.eos_token_id,
         "initializer_range": 0.2,

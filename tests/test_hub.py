@@ -277,7 +277,7 @@ def test_the_card_tells_how_it_was_made(
     ):
         assert part in page, part
     assert str(tmp_path.parents[2]) not in page, "no place on this machine"
-    few = {"train": items, "validation": [], "calibration": items[:3]}
+    few = {"train": items[3:], "validation": [], "calibration": items[:3]}
     fitted = Probe(place="last", n_epochs=1).fit(items, items, llama, 0)
     calibrate(fitted, Platt(), few, llama).save(tmp_path / "few")
     assert "Not measured: the calibration" in (tmp_path / "few" / "README.md").read_text()

@@ -207,7 +207,7 @@ def test_an_artefact_finds_its_model_behind_an_endpoint(
     table.write_text('{"question": "Capital of France?", "answer": "Paris"}\n')
     with ScriptedServer(lambda words: "75%") as server:
         remote = RemoteModel("m", base_url=server.base_url)
-        splits = {"train": graded, "validation": [], "calibration": graded}
+        splits = {"train": [], "validation": [], "calibration": graded}
         fitted = verbal.FittedVerbal(Verbal())
         calibrate(fitted, registry.get("calibration", "none")(), splits, remote).save(tmp_path)
         with pytest.raises(ModelUnavailable, match=r"for the model m:.*NAME@URL"):

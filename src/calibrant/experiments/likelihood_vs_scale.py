@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -85,7 +85,7 @@ class LikelihoodVsScale(Experiment):
         )  # fmt: skip
         notes = [f"At chance on multiple choice: {', '.join(at_chance)}."] if at_chance else []
         return Findings(
-            differences={} if reason else _claims(panels, _by_accuracy(bench)),
+            differences={} if reason else _claims(bench, panels),
             tables={"by_model": table},
             figures={"scale": figure},
             notes=notes,
@@ -121,9 +121,10 @@ def _by_accuracy(bench: Bench) -> list[str]:
     return sorted(found, key=lambda name: found[name])
 
 
-def _claims(panels: Mapping[Format, Panel], models: Sequence[str]) -> dict[str, Difference]:
+def _claims(bench: Bench, panels: Mapping[Format, Panel]) -> dict[str, Difference]:
     if "choice" not in panels:
         return {}
+    models = _by_accuracy(bench)
     found = panels["choice"].difference(BEST["choice"], "base_rate", "auroc")
     made = {"informative": found} if found is not None else {}
     worst, best = models[0], models[-1]
