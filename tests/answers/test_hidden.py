@@ -62,29 +62,18 @@ def test_exact_is_where_the_extracted_answer_ends(llama: LocalModel) -> None:
             model=ModelName(name="other"),
         ),
     )
-    cut = replace(item, answer=replace(item.answer, text="The answer is Paris"))
-    np.testing.assert_allclose(
-        hidden_states([item], llama, place="exact"),
-        hidden_states([cut], llama, place="last"),
-        atol=1e-5,
-    )
-    late = replace(
-        item, answer=replace(item.answer, text="Be it so: the answer is Be", extracted="Be")
-    )
-    np.testing.assert_allclose(
-        hidden_states([late], llama, place="exact"),
-        hidden_states([late], llama, place="last"),
-        atol=1e-5,
-    )
-    inside = replace(
-        late, answer=replace(late.answer, text="In 1957 it was 5 or so in 1957", extracted="5")
-    )
-    cut = replace(inside, answer=replace(inside.answer, text="In 1957 it was 5"))
-    np.testing.assert_allclose(
-        hidden_states([inside], llama, place="exact"),
-        hidden_states([cut], llama, place="last"),
-        atol=1e-5,
-    )
+    for text, exact, upto in (
+        ("The answer is Paris of France", "Paris", "The answer is Paris"),
+        ("Be it so: the answer is Be", "Be", "Be it so: the answer is Be"),
+        ("In 1957 it was 5 or so in 1957", "5", "In 1957 it was 5"),
+    ):
+        whole = replace(item, answer=replace(item.answer, text=text, extracted=exact))
+        cut = replace(item, answer=replace(item.answer, text=upto, extracted=exact))
+        np.testing.assert_allclose(
+            hidden_states([whole], llama, place="exact"),
+            hidden_states([cut], llama, place="last"),
+            atol=1e-5,
+        )
     absent = replace(item, answer=replace(item.answer, extracted="Rome"))
     np.testing.assert_array_equal(
         hidden_states([absent], llama, place="exact"), hidden_states([item], llama, place="last")
