@@ -37,12 +37,17 @@ class Estimators(Experiment):
     claims: ClassVar = ()
 
     def run(self, bench: Bench) -> Findings:
-        """From the main table's scores; costs are measured here, one at a time."""
+        """Costs, one at a time before all else; quality from the main table's scores."""
         tables: dict[str, list[Row]] = {}
         kinds, not_run = bench.formats()
-        for kind in kinds:
-            chosen, missing = arms.every(bench, kind)
+        every = {kind: arms.every(bench, kind) for kind in kinds}
+        for kind, (chosen, missing) in every.items():
             not_run += [told for told in missing if told not in not_run]
+            for model in bench.models:
+                bench.say(f"costs on {model.name.name}, {kind}")
+                for timed in chosen.values():
+                    cost(bench, timed.estimator, model, kind)
+        for kind, (chosen, _) in every.items():
             shown = subsets(bench, kind)  # those of the main table, so that its scores are found
             done = arms.scored(bench, chosen, kind, shown)
             made = arms.panels(bench, done)
