@@ -96,6 +96,15 @@ def test_targets(tiny: LocalModel) -> None:
         adapters.lora_config(tiny, rank=8, alpha=32, dropout=0.1, targets=("nothing_proj",))
 
 
+def test_layers(tiny: LocalModel) -> None:
+    items, last = graded(tiny), tiny.module.config.num_hidden_layers - 1
+    fitted = LoraPrompt(n_epochs=1, layers=(-1,)).fit(items, items, tiny, 0)
+    assert isinstance(fitted, FittedLoraPrompt)
+    assert fitted.weights and all(f".{last}." in name for name in fitted.weights)
+    with pytest.raises(Mismatch, match=f"{last + 1} layers, 0 to {last}; .*: {last + 1}$"):
+        LoraPrompt(layers=(last + 1,)).fit(items, items, tiny, 0)
+
+
 def tuning(peft: object, model: LocalModel, items: list[Graded], kappa: float) -> FullTuning:
     return FullTuning(peft, model, items, [item.correct for item in items], kappa)
 

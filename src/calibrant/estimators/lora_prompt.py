@@ -54,6 +54,8 @@ class LoraPrompt(Estimator):
     """Dropout before the adapter."""
     targets: tuple[str, ...] = ()
     """Modules that carry it: empty for the query and value projections, "all-linear" for all."""
+    layers: tuple[int, ...] = ()
+    """Layers that carry it, counted from 0, or from the end if negative; empty for all."""
     activation: Activation = "full"
     """Where the adapter acts: on every token (the paper's form), or from the query on."""
     kappa: float = 1.0
@@ -92,8 +94,9 @@ class LoraPrompt(Estimator):
         kept, correct = graded_only(train)
         checked, checked_correct = graded_only(validation, "validation")
         config = adapters.lora_config(
-            base, rank=self.rank, alpha=self.alpha, dropout=self.dropout, targets=self.targets
-        )
+            base, rank=self.rank, alpha=self.alpha, dropout=self.dropout, targets=self.targets,
+            layers=self.layers,
+        )  # fmt: skip
         torch.manual_seed(seed)
         with adapters.attached(base, config) as peft:
             right = correct.astype(bool).tolist()
@@ -229,5 +232,6 @@ def from_adapter(folder: str | Path, model: LocalModel) -> FittedLoraPrompt:
         alpha=config.lora_alpha,
         dropout=config.lora_dropout,
         targets=() if set(targets) == set(usual.target_modules or ()) else targets,
+        layers=(on,) if isinstance(on := config.layers_to_transform, int) else tuple(on or ()),
     )
     return FittedLoraPrompt(estimator, config, weights, Prompts(model.tokenizer).query)

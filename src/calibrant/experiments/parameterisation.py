@@ -33,6 +33,8 @@ FURTHER = {
     "LoRA + Prompt, rank 2": LoraPrompt(rank=2, alpha=8),
     "LoRA + Prompt, rank 32": LoraPrompt(rank=32, alpha=128),
     "LoRA + Prompt, all linear": LoraPrompt(targets=LINEAR),
+    "LoRA + Prompt, first two layers": LoraPrompt(layers=(0, 1)),
+    "LoRA + Prompt, last two layers": LoraPrompt(layers=(-2, -1)),
     "LoRA + Prompt from the query on, all linear, rank 16": LoraPrompt(
         activation="query", targets=LINEAR, rank=16, alpha=64
     ),

@@ -38,17 +38,26 @@ def lora_config(
     alpha: int,
     dropout: float,
     targets: tuple[str, ...],
+    layers: tuple[int, ...] = (),
     task: str = "CAUSAL_LM",
 ) -> LoraConfig:
     """Settings for this architecture; without `targets`, its query and value projections.
 
-    `targets` may be ("all-linear",); `task` is PEFT's name of what the model does.
+    `targets` may be ("all-linear",); `layers` are counted from 0, or from the end if negative, and
+    are all when empty; `task` is PEFT's name of what the model does.
 
     Raises
     ------
     Mismatch
-        When the model has no modules of these names; the message lists what it has.
+        When the model has no modules of these names, or no such layer; the message lists what it
+        has.
     """
+    n_layers = model.module.config.num_hidden_layers
+    if not all(-n_layers <= layer < n_layers for layer in layers):
+        raise Mismatch(
+            f"{model.name.name} has {n_layers} layers, 0 to {n_layers - 1}; there is none of:"
+            f" {', '.join(map(str, layers))}"
+        )
     leaves = {
         name.rsplit(".", 1)[-1]
         for name, module in model.module.named_modules()
@@ -70,6 +79,7 @@ def lora_config(
         lora_alpha=alpha,
         lora_dropout=dropout,
         target_modules=ALL_LINEAR if targets == (ALL_LINEAR,) else list(targets),
+        layers_to_transform=sorted({layer % n_layers for layer in layers}) or None,
     )
 
 
