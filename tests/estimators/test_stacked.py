@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from calibrant.errors import InvalidData, NothingGraded, UnknownName
+from calibrant.estimators.estimator import Scores, silent
 from calibrant.estimators.forms import described, restored
-from calibrant.estimators.stacked import FittedStacked, Stacked
+from calibrant.estimators.stacked import FittedStacked, Stacked, _How
 from calibrant.metrics import auroc
 from calibrant.models.model import Capability, Given
 from calibrant.records import Answer, Grade, Graded, ModelName, Question, Verdict
@@ -67,6 +68,73 @@ def test_weights_are_learned_on_validation_only() -> None:
     one, two = (how.fit(train, items(200, 1), Given(), 0) for train in (items(300, 0), lying))
     test = items(50, 2)
     np.testing.assert_array_equal(one.score(test, Given()).values, two.score(test, Given()).values)
+
+
+class Nosy:
+    """Scores 1 for subjects that it learned from, 0 for others; keeps what it was given."""
+
+    name = "nosy"
+
+    def fit(self, train: list[Graded], validation: list[Graded], *_: object, **how: object) -> Nosy:
+        made = Nosy()
+        made.known = {i.question.subject for i in (*train, *validation)}  # type: ignore[attr-defined]
+        made.folder = how["folder"]  # type: ignore[attr-defined]
+        return made
+
+    def score(self, judged: list[Graded], *_: object) -> Scores:
+        return Scores.whole([float(i.question.subject in self.known) for i in judged])  # type: ignore[attr-defined]
+
+
+def of_subjects(n: int, n_subjects: int, seed: int = 0) -> list[Graded]:
+    return [
+        replace(i, question=replace(i.question, subject=f"s{k % n_subjects}"))
+        for k, i in enumerate(items(n, seed))
+    ]
+
+
+@pytest.mark.parametrize(("n_subjects", "known"), [(7, 0.0), (3, 0.0), (1, 1.0)])
+def test_each_is_scored_by_members_that_do_not_know_its_subject(
+    n_subjects: int, known: float
+) -> None:
+    """Fewer subjects than parts will do; of one subject, the questions are parted."""
+    train, validation = of_subjects(60, n_subjects), of_subjects(40, n_subjects, 1)
+    how = _How([Nosy()], Given(), 0, None, silent)  # type: ignore[list-item]
+    (found,) = how.scored_apart(train, validation, 5)
+    assert not found.reasons and set(found.values) == {known}
+
+
+def test_parts_weigh_members_by_what_they_tell_of_new_subjects() -> None:
+    """What a subject is like says much where it is known, and nothing where it is not."""
+
+    def liked(n: int, seed: int) -> list[Graded]:
+        found = of_subjects(n, 12, seed)
+        generator = np.random.default_rng(seed)
+        for k, item in enumerate(found):
+            if generator.random() < 0.7:  # the subject's own habit
+                verdict = Verdict.CORRECT if k % 12 < 6 else Verdict.INCORRECT
+                found[k] = replace(item, grade=replace(item.grade, verdict=verdict))
+        return found
+
+    members = ("subject_rate", "sequence_likelihood")
+    weights = []
+    for n_folds in (0, 4):
+        how = Stacked(members=members, n_folds=n_folds, strength=1.0)
+        fitted = how.fit(liked(600, 0), liked(300, 1), Given(), 0)
+        assert isinstance(fitted, FittedStacked)
+        raw = np.array(fitted.head.weights) / np.array(fitted.head.spread)
+        weights.append(raw)
+    (rate, likelihood), (rate_apart, likelihood_apart) = weights
+    assert rate > 0.5 and rate_apart < 0.1 * rate
+    assert min(likelihood, likelihood_apart) > 0.1
+
+
+def test_parts_of_one_are_refused() -> None:
+    for n in (-1, 1):
+        with pytest.raises(InvalidData, match=f"n_folds is {n}"):
+            Stacked(n_folds=n)
+    numbers, states = Stacked.forms()
+    assert [numbers.variant, states.variant] == ["numbers", "states"]
+    assert replace(states, n_folds=0).variant.startswith("members=")  # type: ignore[type-var]
 
 
 def test_the_penalty_shrinks_the_weights() -> None:

@@ -12,11 +12,12 @@ import pytest
 
 from calibrant import registry
 from calibrant.cli import app
-from calibrant.errors import DamagedFile, InvalidData, NoSandbox
+from calibrant.errors import DamagedFile, InvalidData, ModelUnavailable, NoSandbox
 from calibrant.estimators.forms import forms_of
 from calibrant.experiments import arms, bench, estimators, label_count, pages, results
 from calibrant.experiments.bench import Bench
 from calibrant.experiments.experiment import NOT_RUN, Findings
+from calibrant.experiments.fitting import name_of
 from calibrant.models.local import EMBEDDED
 from calibrant.questions.mixture import Sizes, equal_quota
 from calibrant.questions.source import load_questions
@@ -52,7 +53,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def few(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     """Only these of all estimators."""
-    found = {arms.name_of(form): arms.Arm(form) for form in forms_of(list(names))}
+    found = {name_of(form): arms.Arm(form) for form in forms_of(list(names))}
     monkeypatch.setattr(arms, "every", lambda bench, kind: (dict(found), []))
 
 
@@ -241,6 +242,8 @@ def test_a_model_that_is_missing_is_left_out(small: None, own: Path, tmp_path: P
     assert len(found["bench"]["models"]) == 1 and found["tables"]
     none = done("likelihood_vs_scale", tmp_path, own, model_names=("nosuch",))
     assert none["verdict"] == NOT_RUN and "it takes a model" in " ".join(none["not_run"])
+    with pytest.raises(ModelUnavailable, match=r"there is no model .*almanac-mini"):
+        call("likelihood_vs_scale", "--quick", "--model", "almanac-minni", "--out", tmp_path)
 
 
 def test_one_of_all_that_fails_does_not_stop_the_others(

@@ -23,7 +23,7 @@ from calibrant.estimators.estimator import (
 from calibrant.estimators.forms import described, forms_of, restored, with_settings
 from calibrant.estimators.logistic_head import LogisticHead
 from calibrant.models.model import Capability, Model
-from calibrant.records import Answered, Graded
+from calibrant.records import Answered, Graded, content_hash
 
 NUMBERS = ("subject_rate", "sequence_likelihood", "token_entropy")
 """Members that a table of answers with log-probabilities is enough for."""
@@ -31,16 +31,18 @@ STATES = (
     'sequence_likelihood form="sum"',
     "token_entropy",
     'probe head="logistic" place="pooled"',
-    'probe head="mlp" place="pooled"',
+    'probe head="logistic" place="query"',
 )
 """Likelihood and the states behind it: chosen on development subjects (docs/LOG.md)."""
+N_FOLDS = 5
 LIMIT = 15.0
 """Scores are held within these log-odds: some members' can be infinite."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stacked(Estimator):
-    """Members are fitted on the training answers, their weights on the validation answers.
+    """Members are fitted on the training answers, their weights on the validation answers, or on
+    training answers of subjects that the members did not learn from (stacking, Wolpert 1992).
 
     The weights are regularised. Where a member's score is missing, that it is missing counts in
     place of the score, if validation had such answers; if not, the ensemble's score is missing.
@@ -51,11 +53,18 @@ class Stacked(Estimator):
     """Names, each with settings if any (no spaces in them): `verbal scale="words" unread=0.5`."""
     strength: float = 0.1
     """Inverse of the penalty on the weights, as scikit-learn's C."""
+    n_folds: int = 0
+    """The weights are fitted on the training answers, each scored by members that learned without
+    its subject: without one of so many parts of the subjects (of the questions, where there is one
+    subject). It takes so many more fits, and weighs members by what they tell of new subjects. 0:
+    on the validation answers, whose subjects the members know."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.members:
             raise InvalidData("an ensemble needs members: name at least one estimator")
+        if self.n_folds < 0 or self.n_folds == 1:
+            raise InvalidData(f"n_folds is {self.n_folds}: two or more, or 0 for none")
         every = [member.needs for member in self.estimators()]
         object.__setattr__(self, "needs", frozenset().union(*every))
         fields = dict.fromkeys(f for member in self.estimators() for f in member.reads)
@@ -76,14 +85,13 @@ class Stacked(Estimator):
     @property
     def variant(self) -> str:
         """Which members, and the settings that are not the usual ones."""
-        if self.strength == type(self).strength and self.members in (NUMBERS, STATES):
-            return "numbers" if self.members == NUMBERS else "states"
-        return non_default(self)
+        usual = dict(zip(self.forms(), ("numbers", "states")))
+        return usual.get(self) or non_default(self)
 
     @classmethod
     def forms(cls) -> tuple[Estimator, ...]:
         """Of the answer's numbers alone, and with the model's states."""
-        return cls(), cls(members=STATES)
+        return cls(), cls(members=STATES, n_folds=N_FOLDS)
 
     def prepare(
         self, splits: Mapping[str, Sequence[Answered]], model: Model, say: Say = silent
@@ -113,22 +121,74 @@ class Stacked(Estimator):
         """Fit the members, then the weights."""
         graded_only(train)
         kept, correct = graded_only(validation, "validation")
-        members = []
-        for number, member in enumerate(self.estimators()):
-            place = folder / f"{number}-{member.name}" if folder else None
-            members.append(member.fit(train, validation, model, seed, folder=place, say=say))
+        how = _How(self.estimators(), model, seed, folder, say)
+        members = how.fitted(train, validation)
         found = [member.score(kept, model, say) for member in members]
+        if self.n_folds:
+            kept, correct = graded_only(train)
+            found = how.scored_apart(kept, validation, self.n_folds)
         can_miss = [bool(scores.reasons) for scores in found]
         for fitted, scores in zip(members, found):
             if len(scores.reasons) == len(kept):
                 raise NothingGraded(
-                    f"{fitted.estimator.name} scores none of the {len(kept)} validation answers:"
-                    f" {scores.reasons[0]}; leave it out"
+                    f"{fitted.estimator.name} scores none of the {len(kept)} answers that are to"
+                    f" weigh it: {scores.reasons[0]}; leave it out"
                 )
         centers = [float(np.nanmean(_held(scores))) for scores in found]
         features = _features(found, can_miss, centers)
         head = LogisticHead.fit(features, correct, strength=self.strength)
         return FittedStacked(self, members, can_miss, centers, head)
+
+
+@dataclass(frozen=True)
+class _How:
+    """How members are fitted."""
+
+    members: Sequence[Estimator]
+    model: Model
+    seed: int
+    folder: Path | None
+    say: Say
+
+    def fitted(
+        self, train: Sequence[Graded], validation: Sequence[Graded], part: str = ""
+    ) -> list[FittedEstimator]:
+        """All of them; a part's checkpoints lie apart."""
+        made = []
+        for number, member in enumerate(self.members):
+            place = self.folder / f"{number}-{member.name}{part}" if self.folder else None
+            made.append(
+                member.fit(train, validation, self.model, self.seed, folder=place, say=self.say)
+            )
+        return made
+
+    def scored_apart(
+        self, train: Sequence[Graded], validation: Sequence[Graded], n_folds: int
+    ) -> list[Scores]:
+        """Each training answer scored by members that learned without its subject."""
+        subjects = {item.question.subject for item in train}
+
+        def unit(item: Graded) -> str:
+            return item.question.subject if len(subjects) > 1 else item.question.group
+
+        order = sorted(
+            {unit(item) for item in train}, key=lambda name: content_hash("fold", self.seed, name)
+        )
+        values = np.full((len(self.members), len(train)), np.nan)
+        reasons: list[dict[int, str]] = [{} for _ in self.members]
+        for part in range(min(n_folds, len(order))):
+            gone = set(order[part::n_folds])
+            places = [i for i, item in enumerate(train) if unit(item) in gone]
+            rest = [item for item in train if unit(item) not in gone]
+            stop = [item for item in validation if unit(item) not in gone]
+            if len({item.correct for item in stop if item.is_graded}) < 2:
+                stop = list(validation)
+            self.say(f"stacked: part {part + 1} of the subjects left out")
+            for n, member in enumerate(self.fitted(rest, stop, f"-{part}")):
+                scores = member.score([train[i] for i in places], self.model, self.say)
+                values[n, places] = scores.values
+                reasons[n] |= {places[i]: why for i, why in scores.reasons.items()}
+        return [Scores(values=row, reasons=why) for row, why in zip(values, reasons)]
 
 
 def _held(scores: Scores) -> NDArray[np.float64]:

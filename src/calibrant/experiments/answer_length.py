@@ -10,10 +10,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from calibrant.experiments import arms
-from calibrant.experiments.bench import Bench, Floats, correct_of, forms
+from calibrant.experiments.bench import Bench, forms
 from calibrant.experiments.compare import Cell, Panel, difference
 from calibrant.experiments.drawing import Point, curves
 from calibrant.experiments.experiment import Claim, Difference, Experiment, Findings, Row
+from calibrant.experiments.fitting import Floats, correct_of, name_of
 from calibrant.metrics import interval
 from calibrant.records import Graded
 
@@ -47,7 +48,7 @@ class AnswerLength(Experiment):
     def run(self, bench: Bench) -> Findings:
         """All arms that have a confidence of their own."""
         names = (LEAD, "zero_shot", "sequence_likelihood", "answer_length")
-        chosen = {arms.name_of(form): arms.Arm(form) for form in forms(*names)}
+        chosen = {name_of(form): arms.Arm(form) for form in forms(*names)}
         chosen["stacked states"] = arms.Arm(arms.states()[0])
         panel = arms.panel(bench, chosen)
         table, differences = [], arms.claimed(panel, {"beyond": (LEAD, "answer_length", "auroc")})
@@ -99,9 +100,8 @@ def _row(name: str, value: float, replicates: Floats) -> Row:
 
 def _gap(panel: Panel, one: tuple[float, Floats], other: tuple[float, Floats]) -> Difference:
     cell = panel.of(LEAD)[0]
-    subjects = {item.question.subject for item in cell.items}
     value, replicates = abs(one[0]) - abs(other[0]), np.abs(one[1]) - np.abs(other[1])
-    return difference([value], [replicates], df=max(len(subjects) - 1, 1), n=len(cell.items))
+    return difference([value], [replicates], df=panel.df(cell.items), n=len(cell.items))
 
 
 def _drawn(panel: Panel) -> Figure:

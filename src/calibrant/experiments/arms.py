@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -13,12 +12,12 @@ from calibrant import registry
 from calibrant.errors import CalibrantError, MissingExtra, ModelUnavailable
 from calibrant.estimators.estimator import Estimator
 from calibrant.estimators.needs import require
-from calibrant.estimators.stacked import STATES, Stacked
-from calibrant.experiments.bench import Bench, Floats, Splits, calibrated
+from calibrant.estimators.stacked import Stacked
+from calibrant.experiments.bench import Bench, Splits
 from calibrant.experiments.compare import METRICS, Panel
 from calibrant.experiments.drawing import Bar
 from calibrant.experiments.experiment import Difference, Row
-from calibrant.experiments.fitting import Fit
+from calibrant.experiments.fitting import Fit, Floats, calibrated, name_of
 from calibrant.models.local import LocalModel
 from calibrant.records import Format, Graded
 
@@ -55,11 +54,6 @@ class Arm:
     """Format of the answers that it is fitted and calibrated on; None: of those judged."""
     n_train: int = 0
     """Training answers that are drawn; 0 for the usual number."""
-
-
-def name_of(estimator: Estimator) -> str:
-    """Name and variant."""
-    return " ".join(filter(None, (estimator.name, estimator.variant)))
 
 
 def every(bench: Bench, kind: Format, but: Sequence[str] = ()) -> tuple[dict[str, Arm], list[str]]:
@@ -109,8 +103,6 @@ class Done:
     held_scores: Floats
     judged: Mapping[str, tuple[Sequence[Graded], Floats]]
     """Subset -> answers and scores; NaN where missing or not judged."""
-    reasons: Counter[str]
-    """Why scores are missing, and how many."""
     told: Mapping[str, Any]
     """What the fit tells: seconds_fit, n_train, its state."""
 
@@ -147,10 +139,7 @@ def scored(
             values[:n] = found.values[start : start + n]
             judged[subset] = (items, values)
             start += n
-        reasons = Counter(found.scores.reasons.values())
-        made.append(
-            Done(name, model, seed, held, found.values[: len(held)], judged, reasons, found.told)
-        )
+        made.append(Done(name, model, seed, held, found.values[: len(held)], judged, found.told))
     return made
 
 
@@ -160,20 +149,6 @@ def _learned(bench: Bench, model: LocalModel, seed: int, arm: Arm, kind: Format)
         return bench.splits(model, seed, arm.kind or kind, n_train=arm.n_train)
     parts = [bench.splits(model, seed, k, n_train=arm.n_train) for k in get_args(Format)]
     return {name: [item for part in parts for item in part[name]] for name in parts[0]}
-
-
-def missing(done: Sequence[Done]) -> list[str]:
-    """What has no confidence, and why: a line an arm."""
-    found: dict[str, Counter[str]] = {}
-    total: Counter[str] = Counter()
-    for one in done:
-        found.setdefault(one.arm, Counter()).update(one.reasons)
-        total[one.arm] += one.reasons.total()
-    return [
-        f"`{arm}`: {total[arm]} confidences are missing ({'; '.join(map(str.strip, reasons))})"
-        for arm, reasons in found.items()
-        if reasons
-    ]
 
 
 def panels(
@@ -267,7 +242,7 @@ def against(
 
 def states() -> tuple[Estimator, ...]:
     """The ensemble of likelihood and the states behind it."""
-    return (Stacked(members=STATES),)
+    return Stacked.forms()[1:]
 
 
 def drawn(panel: Panel, metric: str, leads: Sequence[str] = ()) -> list[Bar]:

@@ -12,17 +12,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
-from numpy.typing import NDArray
-
-from calibrant import registry
 from calibrant.answers.prompts import Prompts
 from calibrant.errors import CalibrantError, DataUnavailable, ModelUnavailable
-from calibrant.estimators.calibrated import subjects_of
 from calibrant.estimators.estimator import Estimator, Say, silent
 from calibrant.experiments.fitting import (
     Fit,
+    Floats,
+    Missing,
     Scored,
+    calibrated,
     fit_and_score,
     pending,
     prepare,
@@ -48,7 +46,6 @@ from calibrant.records import (
 from calibrant.runs import Run, read_parquet, write_parquet
 from calibrant.tables import Malformed, Reading
 
-Floats = NDArray[np.float64]
 Splits = Mapping[str, list[Graded]]
 """train, validation, calibration, seen, development, unseen, unanswerable."""
 SIZES = Sizes(train=2000, validation=300, calibration=500, test=700, unanswerable=280)
@@ -94,6 +91,8 @@ class Bench:
     """The largest sizes, too."""
     say: Say = silent
     """Where progress is told."""
+    missing: Missing = field(default_factory=Missing)
+    """Confidences that no fit could give."""
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -338,7 +337,10 @@ class Bench:
         self._prepare(jobs, worth_it)
         for n, _ in enumerate(side_by_side(fit_and_score, jobs, worth_it=worth_it), 1):
             self.say(f"{n} of {len(jobs)}: {jobs[n - 1][1].estimator.name}")
-        return [read_scores(folder, items) for folder, (_, items) in zip(folders, wanted)]
+        found = [read_scores(folder, items) for folder, (_, items) in zip(folders, wanted)]
+        for (fit, items), one in zip(wanted, found):
+            self.missing.note(fit, items, one.scores)
+        return found
 
     def _prepare(self, jobs: Sequence[tuple[Path, Fit, list[Answered]]], worth_it: bool) -> None:
         """States and samples that several estimators read: computed first, model by model."""
@@ -363,31 +365,6 @@ class Bench:
             n = len(held)
             made.append(calibrated(one.values[:n], held, one.values[n:], judged, calibrator))
         return made
-
-
-def calibrated(
-    held_scores: Floats,
-    held: Sequence[Graded],
-    scores: Floats,
-    judged: Sequence[Answered],
-    calibrator: str,
-) -> Floats:
-    """(N,) confidences by a calibrator that is fitted on the held-out answers.
-
-    All are missing (NaN) where these have no scores, or are all right or all wrong.
-    """
-    known = np.array([i.is_graded for i in held], dtype=bool) & ~np.isnan(held_scores)
-    correct = correct_of(held)[known]
-    if not known.any() or correct.min() == correct.max():
-        return np.full(len(scores), np.nan)
-    subjects = np.array(subjects_of(held), dtype=str)[known]
-    fitted = registry.get("calibration", calibrator)().fit(held_scores[known], correct, subjects)
-    return np.asarray(fitted.confidence(scores, subjects_of(judged)), dtype=np.float64)
-
-
-def correct_of(items: Sequence[Graded]) -> Floats:
-    """(N,) 1 or 0, NaN where ungraded."""
-    return np.array([i.correct if i.is_graded else np.nan for i in items], dtype=np.float64)
 
 
 def forms(*texts: str) -> list[Estimator]:

@@ -22,12 +22,11 @@ from numpy.typing import NDArray
 from calibrant import metrics
 from calibrant.errors import InvalidData, TooFewClasses
 from calibrant.evaluation.evaluate import MIN_SUBJECT_ROWS
-from calibrant.experiments.bench import correct_of
 from calibrant.experiments.experiment import Difference, Row
+from calibrant.experiments.fitting import Floats, correct_of
 from calibrant.metrics import Resamples
 from calibrant.records import Graded, content_hash
 
-Floats = NDArray[np.float64]
 Metric = Callable[..., Any]
 N_BINS = 10
 METRICS = ("accuracy", "auroc", "auroc_subject_mean", "ece", "brier_score", "log_loss", "aurc")
@@ -127,6 +126,12 @@ class Panel:
         """(R, N) how often each answer was drawn."""
         return self._drawn(items)[1].weights
 
+    def df(self, items: Sequence[Graded]) -> int:
+        """Degrees of freedom: how many subjects, or groups, of these answers are drawn, less 1."""
+        by_subject = self._drawn(items)[1].subjects is not None
+        units = {i.question.subject if by_subject else i.question.group for i in items}
+        return max(len(units) - 1, 1)
+
     def measure(
         self, cell: Cell, name: str, among: NDArray[np.bool_] | None = None
     ) -> tuple[float, Floats]:
@@ -204,13 +209,10 @@ class Panel:
     def _difference(
         self, values: list[float], replicates: list[Floats], n: list[int], cells: list[Cell]
     ) -> Difference:
-        items = cells[0].items
-        resamples = self._drawn(items)[1]
-        groups = {item.question.group for item in items}
-        n_drawn = len(groups) if resamples.subjects is None else len(resamples.subjects)
         models = sorted({cell.model for cell in cells})
         told = f"{len(models)} models, seeds {sorted({cell.seed for cell in cells})}"
-        return difference(values, replicates, df=n_drawn - 1, n=min(n), about=told)
+        df = min(self.df(cell.items) for cell in cells)
+        return difference(values, replicates, df=df, n=min(n), about=told)
 
 
 def difference(

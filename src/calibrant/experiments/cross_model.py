@@ -16,11 +16,11 @@ from calibrant.estimators.estimator import Estimator
 from calibrant.estimators.text_embedding import TextEmbedding
 from calibrant.estimators.vector_head import head_scores
 from calibrant.experiments import arms
-from calibrant.experiments.bench import Bench, Floats, Splits, calibrated, correct_of, forms
+from calibrant.experiments.bench import Bench, Splits, forms
 from calibrant.experiments.compare import Panel, difference
 from calibrant.experiments.drawing import matrix
 from calibrant.experiments.experiment import Claim, Difference, Experiment, Findings, Row
-from calibrant.experiments.fitting import Fit
+from calibrant.experiments.fitting import Fit, Floats, calibrated, correct_of
 from calibrant.grades.grader import grade
 from calibrant.models.encoder import encoder_called
 from calibrant.models.local import LocalModel
@@ -194,11 +194,10 @@ def _put(made: dict[str, Difference], claim: str, panel: Panel, pairs: Sequence[
     found = [(a, b) for a, b in found if np.isfinite(a[0]) and np.isfinite(b[0])]
     if found:
         items = pairs[0][0].items
-        df = max(len({item.question.subject for item in items}) - 1, 1)
         made[claim] = difference(
             [a - b for (a, _), (b, _) in found],
             [a - b for (_, a), (_, b) in found],
-            df=df,
+            df=panel.df(items),
             n=len(items),
             about=f"{len(found)} pairs",
         )
@@ -255,9 +254,9 @@ def real(bench: Bench) -> tuple[np.ndarray, list[str], Difference, list[Row]]:
     measured = [panel.measure(cell, "auroc") for cell in pairs]
     measured = [(v, r) for v, r in measured if np.isfinite(v)]
     test = splits[models[0], bench.used_seeds[0]]["test"]
-    df = len({item.question.group for item in test}) - 1
     over_chance = difference(
-        [v - 0.5 for v, _ in measured], [r - 0.5 for _, r in measured], df=df,
+        [v - 0.5 for v, _ in measured], [r - 0.5 for _, r in measured],
+        df=panel.df(test),
         n=len(test), about=f"{len(measured)} pairs of models and seeds",
     )  # fmt: skip
     table = [

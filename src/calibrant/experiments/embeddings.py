@@ -9,6 +9,7 @@ from calibrant.experiments import arms
 from calibrant.experiments.bench import Bench, forms
 from calibrant.experiments.drawing import bars
 from calibrant.experiments.experiment import Claim, Experiment, Findings, Row
+from calibrant.experiments.fitting import name_of
 
 ARMS = (
     "subject_rate",
@@ -54,9 +55,9 @@ class Embeddings(Experiment):
         chosen, not_run = {}, ["an API's embedding: it takes an endpoint (base_url)"]
         for form in forms(*ARMS):
             if why := arms.unavailable(form, bench):
-                not_run.append(f"`{arms.name_of(form)}`: {why}")
+                not_run.append(f"`{name_of(form)}`: {why}")
             else:
-                chosen[arms.name_of(form)] = arms.Arm(form)
+                chosen[name_of(form)] = arms.Arm(form)
         panel = arms.panel(bench, chosen)
         pairs = {
             "states_over_text": ("probe mlp last", "text_embedding mlp", "auroc"),

@@ -14,8 +14,8 @@ from calibrant.estimators.estimator import Estimator, silent
 from calibrant.experiments import arms
 from calibrant.experiments.bench import Bench
 from calibrant.experiments.experiment import Experiment, Findings, Row
-from calibrant.experiments.fitting import EPOCH
-from calibrant.experiments.main_table import SHORT, subsets
+from calibrant.experiments.fitting import EPOCH, LONG
+from calibrant.experiments.main_table import subsets
 from calibrant.models.local import LocalModel
 from calibrant.records import Format, content_hash
 from calibrant.runs import write_json
@@ -59,7 +59,9 @@ class Estimators(Experiment):
                     for subset in shown:
                         row |= _quality(made[subset, "platt"], arm, name, subset)
                     rows.append(row | cost(bench, chosen[arm].estimator, model, kind))
-                title = f"{name} {SHORT[kind]}"  # a name may be a path, and tables become files
+                title = (
+                    f"{name} {LONG[kind].lower()}"  # a name may be a path, and tables become files
+                )
                 tables["_".join(re.findall(r"[\w.-]+", title)).lstrip("._")] = rows
         return Findings(
             tables=tables,

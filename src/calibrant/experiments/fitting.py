@@ -15,16 +15,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from calibrant import registry
 from calibrant.errors import InvalidData
+from calibrant.estimators.calibrated import subjects_of
 from calibrant.estimators.estimator import Estimator, Scores, silent
 from calibrant.estimators.forms import described, restored
 from calibrant.models.model import Model
 from calibrant.records import Answered, Graded, content_hash
 from calibrant.runs import read_parquet, write_json, write_parquet
 
+Floats = NDArray[np.float64]
 Found = Mapping[str, tuple[float, str]]
 """Answer id -> score (NaN where missing) and why it is missing."""
+LONG = {"open": "Open-ended", "choice": "Multiple choice"}
 EPOCH = 2
 """Raised when what an estimator computes changes without its settings changing."""
 
@@ -66,6 +71,30 @@ class Scored:
     def values(self) -> np.ndarray:
         """(N,), NaN where missing."""
         return self.scores.values
+
+
+def name_of(estimator: Estimator) -> str:
+    """Name and variant."""
+    return " ".join(filter(None, (estimator.name, estimator.variant)))
+
+
+class Missing:
+    """Confidences that there are none of, each counted once, and why."""
+
+    def __init__(self) -> None:
+        self._why: dict[str, dict[tuple[str, str], str]] = {}
+
+    def note(self, fit: Fit, items: Sequence[Answered], scores: Scores) -> None:
+        """Those of one fit."""
+        for i, why in scores.reasons.items():
+            form = f"{LONG[items[i].question.format]}, `{name_of(fit.estimator)}`"
+            told = self._why.setdefault(form, {})
+            told[fit.key, item_key(items[i])] = why.strip()
+
+    def told(self) -> list[str]:
+        """A sentence a format and form."""
+        told = [(form, len(whys), sorted(set(whys.values()))) for form, whys in self._why.items()]
+        return [f"{form}: {n} confidences are missing ({'; '.join(w)})." for form, n, w in told]
 
 
 def item_key(item: Answered) -> str:
@@ -152,3 +181,28 @@ def read_scores(folder: Path, items: Sequence[Answered]) -> Scored:
     values = np.array([value for value, _ in found], dtype=np.float64)
     reasons = {i: reason for i, (value, reason) in enumerate(found) if np.isnan(value)}
     return Scored(scores=Scores(values=values, reasons=reasons), told=told)
+
+
+def calibrated(
+    held_scores: Floats,
+    held: Sequence[Graded],
+    scores: Floats,
+    judged: Sequence[Answered],
+    calibrator: str,
+) -> Floats:
+    """(N,) confidences by a calibrator that is fitted on the held-out answers.
+
+    All are missing (NaN) where these have no scores, or are all right or all wrong.
+    """
+    known = np.array([i.is_graded for i in held], dtype=bool) & ~np.isnan(held_scores)
+    correct = correct_of(held)[known]
+    if not known.any() or correct.min() == correct.max():
+        return np.full(len(scores), np.nan)
+    subjects = np.array(subjects_of(held), dtype=str)[known]
+    fitted = registry.get("calibration", calibrator)().fit(held_scores[known], correct, subjects)
+    return np.asarray(fitted.confidence(scores, subjects_of(judged)), dtype=np.float64)
+
+
+def correct_of(items: Sequence[Graded]) -> Floats:
+    """(N,) 1 or 0, NaN where ungraded."""
+    return np.array([i.correct if i.is_graded else np.nan for i in items], dtype=np.float64)

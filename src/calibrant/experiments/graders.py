@@ -12,10 +12,11 @@ import numpy as np
 
 from calibrant.answers.extract import extract
 from calibrant.errors import CalibrantError
-from calibrant.experiments.bench import Bench, Floats
+from calibrant.experiments.bench import Bench
 from calibrant.experiments.compare import difference
 from calibrant.experiments.drawing import Bar, bars
 from calibrant.experiments.experiment import Claim, Difference, Experiment, Findings, Row
+from calibrant.experiments.fitting import Floats
 from calibrant.grades.agreement import agreement, numbers
 from calibrant.grades.grader import grade
 from calibrant.metrics import interval, resample

@@ -28,7 +28,6 @@ WORDS = {
     "brier_score": "Brier",
     "log_loss": "log loss",
 }
-SHORT = {"open": "open-ended", "choice": "multiple choice"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +81,6 @@ class MainTable(Experiment):
             not_run += [told for told in missing if told not in not_run]
             done = arms.scored(bench, chosen, kind, subsets(bench, kind))
             found = arms.panels(bench, done, CALIBRATORS)
-            notes += [f"{SHORT[kind].capitalize()}, {told}." for told in arms.missing(done)]
             subset = bench.judged(bench.splits(bench.models[0], bench.used_seeds[0], kind))[0]
             panel = found[subset, "platt"]
             for part in sorted({part for part, _ in found}, key=lambda part: part != subset):

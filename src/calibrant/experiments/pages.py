@@ -1,4 +1,4 @@
-"""docs/results: a page an experiment, and one that holds the verdicts side by side."""
+"""docs/results: a page an experiment, and one that holds verdicts and claims side by side."""
 
 from __future__ import annotations
 
@@ -214,6 +214,28 @@ def _page(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _every_claim(
+    found: Sequence[Mapping[str, Any]], adjusted: Mapping[str, Mapping[str, Any]]
+) -> str:
+    """The claims of all experiments, a row each."""
+    rows = []
+    for one in found:
+        for claim in one["claims"]:
+            name, told = claim["name"], one["differences"].get(claim["name"], {})
+            rows.append(
+                {
+                    "experiment": one["name"],
+                    "claim": claim["text"] + _margin(claim),
+                    "difference": told.get("value"),
+                    "difference low": told.get("low"),
+                    "difference high": told.get("high"),
+                    "p (Holm)": _p(adjusted[one["name"]]["p"].get(name)),
+                    "it is": adjusted[one["name"]]["rulings"][name],
+                }
+            )
+    return markdown(rows)
+
+
 def _learned_from(bench: Mapping[str, Any]) -> str:
     """Models, questions and how many of them, where the experiment takes these at all."""
     if not bench["is_usual"]:
@@ -265,6 +287,8 @@ def _summary(found: Sequence[Mapping[str, Any]], adjusted: Mapping[str, Mapping[
         MADE,
         "",
     ]
+    if any(one["claims"] for one in found):
+        lines += ["## Every claim", "", _every_claim(found, adjusted)]
     if missing:
         lines += [f"Not run: {', '.join(missing)}.", ""]
     return "\n".join([*lines, "How each was made stands on its page.", ""])

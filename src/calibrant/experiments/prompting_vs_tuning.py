@@ -9,6 +9,7 @@ from calibrant.experiments import arms
 from calibrant.experiments.bench import Bench, forms
 from calibrant.experiments.drawing import bars
 from calibrant.experiments.experiment import Claim, Difference, Experiment, Findings, Row
+from calibrant.experiments.fitting import name_of
 
 NAMES = ("auroc", "auroc_subject_mean", "ece", "brier_score", "log_loss")
 
@@ -50,7 +51,7 @@ class PromptingVsTuning(Experiment):
         asked = [a for a in chosen if chosen[a].estimator.name in ("zero_shot", "verbal")]
         chosen = {name: chosen[name] for name in asked}
         for form in (*forms("lora_prompt"), *arms.states()):
-            chosen[arms.name_of(form)] = arms.Arm(form)
+            chosen[name_of(form)] = arms.Arm(form)
         done = arms.scored(bench, chosen)
         raw, scaled = arms.panels(bench, done, ("none", "platt")).values()
         differences: dict[str, Difference] = {}
@@ -59,7 +60,7 @@ class PromptingVsTuning(Experiment):
                 differences[name] = found
         verbal = [name for name in asked if name.startswith("verbal")]
         found, rival = arms.worst(scaled, "lora_prompt", verbal, "auroc", 1)
-        notes = arms.missing(done)
+        notes = []
         if found is not None:
             differences["over_verbal"] = found
             notes.append(f"Of the verbal forms `{rival}` is the least clear.")

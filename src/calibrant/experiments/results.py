@@ -30,6 +30,7 @@ from calibrant.errors import (
 )
 from calibrant.experiments.bench import EXACT, Bench
 from calibrant.experiments.experiment import Experiment, Findings, Row, ruled, verdict
+from calibrant.experiments.fitting import Missing
 from calibrant.experiments.spent import Spent
 from calibrant.records import content_hash
 from calibrant.reporting.figures import save
@@ -61,8 +62,9 @@ def done(name: str, bench: Bench, command: str, *, one_of_many: bool = False) ->
     experiment: Experiment = registry.get("experiments", name)()
     spent = Spent(bench.say)
     bench = replace(
-        bench, on_all=experiment.on_all, uses_models=experiment.uses_models, say=spent.say
-    )
+        bench, on_all=experiment.on_all, uses_models=experiment.uses_models, say=spent.say,
+        missing=Missing(),
+    )  # fmt: skip
     folder = bench.out / name
     there = [name, bench.identity(), _files(bench.data, experiment.data), _extras()]
     key = content_hash(*there, _code())
@@ -121,7 +123,7 @@ def _told(experiment: Experiment, findings: Findings, bench: Bench) -> dict[str,
         },
         "figures": list(findings.figures),
         "paper": [dict(row) for row in experiment.paper],
-        "notes": [*findings.notes, *_graded(bench)],
+        "notes": [*findings.notes, *bench.missing.told(), *_graded(bench)],
         "not_run": list(dict.fromkeys([*bench.left_out, *findings.not_run])),
         "bench": {
             "is_usual": experiment.uses_models,

@@ -10,12 +10,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from calibrant.experiments import arms
-from calibrant.experiments.bench import Bench, Floats, calibrated, forms
+from calibrant.experiments.bench import Bench, forms
 from calibrant.experiments.compare import Panel, difference
 from calibrant.experiments.drawing import Bar, bars
 from calibrant.experiments.experiment import Claim, Difference, Experiment, Findings, Row
-from calibrant.experiments.fitting import Fit
+from calibrant.experiments.fitting import Fit, Floats, calibrated, name_of
 from calibrant.records import Graded, ModelName, content_hash
 
 LEAD = "lora_prompt"
@@ -65,7 +64,7 @@ class Robustness(Experiment):
 
     def run(self, bench: Bench) -> Findings:
         """Each change on the answers of each model and seed."""
-        chosen = {arms.name_of(form): form for form in forms(LEAD, "zero_shot")}
+        chosen = {name_of(form): form for form in forms(LEAD, "zero_shot")}
         panels = {name: Panel(n_resamples=bench.n_resamples) for name in CHANGES}
         jobs, places = [], []
         for model in bench.models:
@@ -158,7 +157,7 @@ def _moved(panel: Panel, arm: str) -> tuple[Difference, Difference] | None:
         n.append(int(known.sum()))
     if not values:
         return None
-    df = max(len({item.question.subject for item in panel.cells[0].items}) - 1, 1)
+    df = panel.df(panel.cells[0].items)
     return (
         difference(values, replicates, df=df, n=min(n)),
         difference(sizes, size_replicates, df=df, n=min(n)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -16,9 +16,11 @@ from calibrant.experiments.bench import Bench, Splits, forms
 from calibrant.experiments.compare import Panel, difference
 from calibrant.experiments.drawing import Bar, bars
 from calibrant.experiments.experiment import Claim, Difference, Experiment, Findings, Row
-from calibrant.records import Graded
+from calibrant.records import Graded, content_hash
 
 LEAD, STATES, BASE = "lora_prompt", "stacked states", "zero_shot"
+N_FEW = 6
+FEW, ALL = f"{N_FEW} subjects", "all subjects"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,11 @@ class SubjectShift(Experiment):
             text="the AUROC of stacked states is no worse on these subjects than on the seen ones"
             " (open-ended; not paired either)",
             margin=0.05,
+        ),
+        Claim(
+            name="variety",
+            text="lora_prompt ranks better on these subjects when it learned from all subjects of"
+            f" the mixture than from as many answers of {N_FEW} (AUROC, open-ended)",
         ),
     )
     paper: ClassVar[tuple[Row, ...]] = (
@@ -80,16 +87,50 @@ class SubjectShift(Experiment):
             for name, arm in (("as_on_seen", LEAD), ("states_as_on_seen", STATES)):
                 if (gap := unpaired(whole, made["seen", "platt"], arm)) is not None:
                     differences[name] = gap
+        learned = {
+            f"{name}, {subjects}": replace(chosen[name], train=train)
+            for name in (LEAD, STATES)
+            for subjects, train in ((FEW, few), (ALL, as_many))
+        }
+        variety = arms.panel(bench, learned)
+        differences |= arms.claimed(
+            variety, {"variety": (f"{LEAD}, {ALL}", f"{LEAD}, {FEW}", "auroc")}
+        )
         composition, not_run = resembled(bench, splits)
-        tables = {"categories": table}
+        tables = {
+            "categories": table,
+            "subjects_learned_from": arms.rows(
+                variety, ("auroc", "auroc_subject_mean", "ece", "brier_score", "log_loss")
+            ),
+        }
         if composition:
             tables["training_questions_resemble"] = composition
         return Findings(
             differences=differences,
             tables=tables,
             figures={"categories": drawn(parts)},
+            notes=[
+                f"Subjects learned from: {N_FEW} are drawn by the seed, and from all are taken as"
+                f" many training answers as these have, {len(few(splits, bench.used_seeds[0])):,}"
+                " with the first seed. Training is stopped, and confidences are calibrated, on"
+                " answers of all subjects in either case."
+            ],
             not_run=not_run,
         )
+
+
+def few(splits: Splits, seed: int) -> Sequence[Graded]:
+    """The training answers of a few subjects."""
+    subjects = sorted(
+        {item.question.subject for item in splits["train"]},
+        key=lambda subject: content_hash("few", seed, subject),
+    )
+    return [item for item in splits["train"] if item.question.subject in subjects[:N_FEW]]
+
+
+def as_many(splits: Splits, seed: int) -> Sequence[Graded]:
+    """As many, an equal quota of every subject."""
+    return splits["train"][: len(few(splits, seed))]
 
 
 def by_category(bench: Bench, panel: Panel) -> dict[str, Panel]:
@@ -114,9 +155,9 @@ def unpaired(one: Panel, other: Panel, arm: str, metric: str = "auroc") -> Diffe
         sides.append((np.mean([v for v, _ in found]), np.mean([r for _, r in found], axis=0)))
     # The draws are independent: another order of the second side's replicates says so.
     (a, a_r), (b, b_r) = sides
-    subjects = {item.question.subject for item in one.of(arm)[0].items}
+    df = min(panel.df(panel.of(arm)[0].items) for panel in (one, other))
     n = len(one.of(arm)[0].items)
-    return difference([float(a - b)], [a_r - b_r[::-1]], df=len(subjects) - 1, n=n)
+    return difference([float(a - b)], [a_r - b_r[::-1]], df=df, n=n)
 
 
 def resembled(bench: Bench, splits: Splits) -> tuple[list[Row], list[str]]:

@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 
 from calibrant.errors import CalibrantError
 from calibrant.experiments import arms
-from calibrant.experiments.bench import Bench, Floats, calibrated, forms
+from calibrant.experiments.bench import Bench, forms
 from calibrant.experiments.compare import Panel
 from calibrant.experiments.drawing import histograms
 from calibrant.experiments.experiment import Claim, Difference, Experiment, Findings, Row
-from calibrant.experiments.fitting import Fit
+from calibrant.experiments.fitting import Fit, Floats, calibrated, name_of
 from calibrant.questions.mixture import equal_quota
 from calibrant.questions.source import load_questions
 from calibrant.records import Graded, Verdict
@@ -62,7 +62,7 @@ class Unanswerable(Experiment):
     def run(self, bench: Bench) -> Findings:
         """On the almanac's own questions, and on SelfAware's where they are."""
         names = (LEAD, BASE, "sequence_likelihood", 'sequence_likelihood form="sum"')
-        chosen = {arms.name_of(form): arms.Arm(form) for form in forms(*names)}
+        chosen = {name_of(form): arms.Arm(form) for form in forms(*names)}
         chosen["stacked states"] = arms.Arm(arms.states()[0])
         chosen["chance"] = arms.Arm(forms("base_rate")[0])
         splits = bench.splits(bench.models[0], bench.used_seeds[0])
