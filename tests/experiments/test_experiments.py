@@ -155,6 +155,32 @@ def _pages(out: Path, found: dict[str, Any]) -> None:
             assert p >= one["differences"][claim]["p"]
 
 
+def test_openings_of_unseen_subjects_are_logged(tmp_path: Path) -> None:
+    """Once a run, and none of a quick one, which does not open them."""
+    bench = {
+        "is_usual": True, "subset": "unseen", "models": ["m (1)"], "questions": "almanac",
+        "seeds": [0, 1], "quick": False, "numbers": "", "sizes": dict.fromkeys(
+            ("train", "validation", "calibration", "test"), 1),
+    }  # fmt: skip
+    made = {"date": "2026-01-01", "commit": "c1", "cpu": "x", "n_cores": 1, "memory_gib": 1}
+    one = {
+        "name": "format_shift", "title": "t", "counterpart": "c", "question": "q?", "claims": [],
+        "differences": {}, "untestable": "", "tables": {"a": [{"n": 1}]}, "figures": [],
+        "notes": [], "not_run": [], "paper": [], "command": "x", "seconds": 1.0, "bench": bench,
+        "made_on": made,
+    }  # fmt: skip
+    quick = {**one, "name": "code", "bench": {**bench, "subset": "development"}}
+    for _ in range(2):
+        pages.write([one, quick], tmp_path, tmp_path)
+    pages.write([{**one, "made_on": {**made, "commit": "c2"}}], tmp_path, tmp_path)
+    rows = (tmp_path / "openings.csv").read_text().splitlines()
+    assert rows[0] == "date,commit,experiment,models,questions,seeds"
+    assert [row.split(",")[1:3] for row in rows[1:]] == [
+        ["c1", "format_shift"],
+        ["c2", "format_shift"],
+    ]
+
+
 def test_untestable_is_only_for_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = Bench(out=tmp_path, model_names=(MODEL,), quick=True)
     cls = registry.get("experiments", "format_shift")

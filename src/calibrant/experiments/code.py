@@ -79,7 +79,7 @@ class Code(Experiment):
             "base_rate": forms("base_rate")[0],
             "answer_length": forms("answer_length")[0],
             "text_embedding logistic": TextEmbedding(head="logistic", max_tokens=N_TOKENS),
-            "tuned_encoder": TunedEncoder(max_tokens=N_TOKENS, n_epochs=3.0),
+            "tuned_encoder": TunedEncoder(max_tokens=N_TOKENS, n_epochs=3.0, precision="bfloat16"),
         }
         for name in list(chosen):
             if why := arms.unavailable(chosen[name], bench):

@@ -22,15 +22,17 @@ from calibrant.experiments.drawing import matrix
 from calibrant.experiments.experiment import Claim, Difference, Experiment, Findings, Row
 from calibrant.experiments.fitting import Fit, Floats, calibrated, correct_of
 from calibrant.grades.grader import grade
-from calibrant.models.encoder import encoder_called
+from calibrant.models.encoder import Precision, encoder_called
 from calibrant.models.local import LocalModel
 from calibrant.parallel import side_by_side
 from calibrant.records import Answered, Graded, content_hash
 from calibrant.tables import Malformed, Reading
 
 BASE, JOINT = "zero-shot", "joint"
-N_LEARNED = 1000
+N_LEARNED = 500
 """Training answers of each estimator: there are as many estimators as pairs of models."""
+PRECISION: Precision = "bfloat16"
+"""Of the embeddings of real answers, which are many and long."""
 REAL = {"train": 1000, "validation": 200, "calibration": 300, "test": 700}
 REAL_QUICK = {"train": 60, "validation": 30, "calibration": 40, "test": 60}
 
@@ -39,7 +41,7 @@ REAL_QUICK = {"train": 60, "validation": 30, "calibration": 40, "test": 60}
 class CrossModel(Experiment):
     """Every estimator model on every answering model, and real models' answers.
 
-    An arm "E, on A" is lora_prompt through model E that learned from 1,000 answers of A. Questions
+    An arm "E, on A" is lora_prompt through model E that learned from 500 answers of A. Questions
     are split the same way for all models.
     """
 
@@ -228,7 +230,7 @@ def real(bench: Bench) -> tuple[np.ndarray, list[str], Difference, list[Row]]:
     for one in models:
         parts = (part for seed in bench.used_seeds for part in splits[one, seed].values())
         texts = {item.answer.id: item for part in parts for item in part}
-        jobs.append((bench.out / "cache" / "embeddings" / one, [*texts.values()]))
+        jobs.append((bench.out / "cache" / f"embeddings-{PRECISION}" / one, [*texts.values()]))
     found = side_by_side(embedded_once, jobs, worth_it=not bench.quick)
     vectors = {
         item.answer.id: vector
@@ -270,7 +272,9 @@ def real(bench: Bench) -> tuple[np.ndarray, list[str], Difference, list[Row]]:
 def embedded_once(folder: Path, items: Sequence[Graded]) -> Floats:
     """Embeddings (N, D) of question and answer, kept in the folder."""
     form = TextEmbedding()
-    return kept_embeddings(items, encoder_called(form.encoder), form.max_tokens, folder)
+    encoder = encoder_called(form.encoder)
+    with encoder.computing_in(PRECISION):
+        return kept_embeddings(items, encoder, form.max_tokens, folder)
 
 
 def _vectors(vectors: Mapping[str, Floats], items: Sequence[Graded]) -> Floats:

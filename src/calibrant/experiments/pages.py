@@ -38,6 +38,7 @@ WHY = {
 }
 MOST_ROWS = 60
 """Longer tables stand whole in a CSV file beside the pages."""
+OPENINGS = "openings.csv"
 MADE = (
     f"{DEMO} is sharpened on its own answers, as preference tuning sharpens, for so long that its"
     " likelihood tells less: that LoRA + Prompt passes the likelihood on it is made, not found. So"
@@ -66,9 +67,34 @@ def write(found: Sequence[Mapping[str, Any]], results: Path, pages: Path) -> Non
     every = read(pages)
     adjusted = over_all(every)
     for one in every:
+        _log_opening(one, pages)
         text = _page(one, adjusted[one["name"]])
         write_whole(pages / f"{one['name']}.md", text.encode())
     write_whole(pages / "README.md", _summary(every, adjusted).encode())
+
+
+def _opens_unseen(one: Mapping[str, Any]) -> bool:
+    asked: bool = one["bench"]["is_usual"] and one["bench"]["subset"] == "unseen"
+    return asked and bool(one["tables"])
+
+
+def _log_opening(one: Mapping[str, Any], pages: Path) -> None:
+    """A line for each time that the unseen subjects were looked at; the same run has one."""
+    if not _opens_unseen(one):
+        return
+    bench, made, place = one["bench"], one["made_on"], pages / OPENINGS
+    row = {
+        "date": made["date"],
+        "commit": made["commit"],
+        "experiment": one["name"],
+        "models": ", ".join(bench["models"]),
+        "questions": bench["questions"],
+        "seeds": " ".join(map(str, bench["seeds"])),
+    }
+    before = place.read_text("utf-8") if place.exists() else ""
+    head, line = comma_separated([row]).splitlines(keepends=True)
+    if line not in before.splitlines(keepends=True):
+        write_whole(place, ((before or head) + line).encode())
 
 
 def read(pages: Path) -> list[dict[str, Any]]:
@@ -291,4 +317,7 @@ def _summary(found: Sequence[Mapping[str, Any]], adjusted: Mapping[str, Mapping[
         lines += ["## Every claim", "", _every_claim(found, adjusted)]
     if missing:
         lines += [f"Not run: {', '.join(missing)}.", ""]
-    return "\n".join([*lines, "How each was made stands on its page.", ""])
+    end = "How each was made stands on its page"
+    if any(map(_opens_unseen, found)):
+        end += f"; when each opened the unseen subjects, in [{OPENINGS}]({OPENINGS})"
+    return "\n".join([*lines, f"{end}.", ""])
