@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from calibrant.experiments import arms, bench, estimators, label_count, pages, r
 from calibrant.experiments.bench import Bench
 from calibrant.experiments.experiment import NOT_RUN, Findings
 from calibrant.experiments.fitting import name_of
+from calibrant.grades.grader import grader_called
 from calibrant.models.local import EMBEDDED
 from calibrant.questions.mixture import Sizes, equal_quota
 from calibrant.questions.source import load_questions
@@ -213,6 +215,11 @@ def test_what_was_missing_is_looked_for_again(tmp_path: Path) -> None:
     found = results.done("graders", one, "test")
     assert found["verdict"] != NOT_RUN and found["bench"]["models"] == []
     assert results.done("graders", one, "again") == found
+    named = replace(one, grader=grader_called("number", ["relative=0.5"]))  # beside the others
+    rows = results.done("graders", named, "again")["tables"]["graders"]
+    names = [row["grader"] for row in rows]
+    assert len(names) == len(found["tables"]["graders"]) + 1
+    assert sum(name.startswith("number") for name in names) == 1
     evouna(data / "evouna", 14)  # other data, other findings
     assert results.done("graders", one, "again")["notes"] != found["notes"]
 

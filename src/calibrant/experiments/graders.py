@@ -12,13 +12,13 @@ import numpy as np
 
 from calibrant.answers.extract import extract
 from calibrant.errors import CalibrantError
-from calibrant.experiments.bench import Bench
+from calibrant.experiments.bench import EXACT, Bench
 from calibrant.experiments.compare import difference
 from calibrant.experiments.drawing import Bar, bars
 from calibrant.experiments.experiment import Claim, Difference, Experiment, Findings, Row
 from calibrant.experiments.fitting import Floats
 from calibrant.grades.agreement import agreement, numbers
-from calibrant.grades.grader import grade
+from calibrant.grades.grader import Grader, grade
 from calibrant.metrics import interval, resample
 from calibrant.questions.mixture import equal_quota
 from calibrant.records import Answer, Answered, ModelName, Question, Source, content_hash
@@ -66,14 +66,19 @@ class Graders(Experiment):
     )
 
     def run(self, bench: Bench) -> Findings:
-        """Every grader that needs no judge; thresholds are the graders' own."""
+        """Every grader that needs no judge, and the one that is named; thresholds are their own."""
         paths = {name: bench.data_at("evouna", f"{name}.json") for name in SETS}
         items, human, subset = read(paths, QUICK if bench.quick else N_QUESTIONS)
-        not_run = ["LLM judges: they take a model that can judge (grader judge, with a server)"]
+        every: dict[str, str | Grader] = {name: name for name in (*LEXICAL, SEMANTIC)}
+        not_run = []
+        if bench.grader.digest != EXACT.digest:
+            every[bench.grader.label] = bench.grader
+        if not any("judge" in name for name in every):
+            not_run = ["LLM judges: --grader judge --set judges=... names those that answer"]
         found: dict[str, Floats] = {}
-        for name in (*LEXICAL, SEMANTIC):
+        for name, grader in every.items():
             try:
-                found[name] = numbers(grade(items, name))
+                found[name] = numbers(grade(items, grader))
             except CalibrantError as error:
                 not_run.append(f"`{name}`: {error}")
         if SEMANTIC in found:  # a chain accepts what either accepts: no text is embedded twice
