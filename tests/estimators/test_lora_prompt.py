@@ -15,7 +15,7 @@ from calibrant.answers.generate import answer
 from calibrant.answers.prompts import Prompts
 from calibrant.answers.query import query_scores, sequences
 from calibrant.calibration.platt import Platt
-from calibrant.errors import DamagedFile, Mismatch, TooFewClasses
+from calibrant.errors import DamagedFile, InvalidData, Mismatch, TooFewClasses
 from calibrant.estimators.calibrated import calibrate, load_calibrated
 from calibrant.estimators.lora_prompt import FittedLoraPrompt, LoraPrompt
 from calibrant.models.local import LocalModel
@@ -101,8 +101,12 @@ def test_layers(tiny: LocalModel) -> None:
     fitted = LoraPrompt(n_epochs=1, layers=(-1,)).fit(items, items, tiny, 0)
     assert isinstance(fitted, FittedLoraPrompt)
     assert fitted.weights and all(f".{last}." in name for name in fitted.weights)
-    with pytest.raises(Mismatch, match=f"{last + 1} layers, 0 to {last}; .*: {last + 1}$"):
-        LoraPrompt(layers=(last + 1,)).fit(items, items, tiny, 0)
+    for wrong in (last + 1, "-1", True):
+        told = rf"{last + 1} layers, 0 to {last}: {wrong!r} is none"
+        with pytest.raises(InvalidData, match=told):
+            LoraPrompt(layers=(wrong,)).fit(items, items, tiny, 0)  # type: ignore[arg-type]
+    with pytest.raises(InvalidData, match="all-linear is for all layers"):
+        LoraPrompt(layers=(0,), targets=("all-linear",)).fit(items, items, tiny, 0)
 
 
 def tuning(peft: object, model: LocalModel, items: list[Graded], kappa: float) -> FullTuning:

@@ -12,7 +12,7 @@ import pytest
 from calibrant.errors import InvalidData, NothingGraded, UnknownName
 from calibrant.estimators.estimator import Scores, silent
 from calibrant.estimators.forms import described, restored
-from calibrant.estimators.stacked import FittedStacked, Stacked, _How
+from calibrant.estimators.stacked import FittedStacked, Stacked, _How, _is_of, _parts
 from calibrant.metrics import auroc
 from calibrant.models.model import Capability, Given
 from calibrant.records import Answer, Grade, Graded, ModelName, Question, Verdict
@@ -92,15 +92,50 @@ def of_subjects(n: int, n_subjects: int, seed: int = 0) -> list[Graded]:
     ]
 
 
-@pytest.mark.parametrize(("n_subjects", "known"), [(7, 0.0), (3, 0.0), (1, 1.0)])
+@pytest.mark.parametrize(("n_subjects", "known"), [(7, 0.0), (5, 0.0), (4, 1.0), (1, 1.0)])
 def test_each_is_scored_by_members_that_do_not_know_its_subject(
     n_subjects: int, known: float
 ) -> None:
-    """Fewer subjects than parts will do; of one subject, the questions are parted."""
+    """With fewer subjects than parts, questions are parted."""
     train, validation = of_subjects(60, n_subjects), of_subjects(40, n_subjects, 1)
     how = _How([Nosy()], Given(), 0, None, silent)  # type: ignore[list-item]
     (found,) = how.scored_apart(train, validation, 5)
     assert not found.reasons and set(found.values) == {known}
+
+
+def test_groups_go_whole_and_right_and_wrong_answers_stay() -> None:
+    train = of_subjects(60, 6)
+    twin = replace(train[0], question=replace(train[1].question, group=train[0].question.group))
+    for gone in _parts([*train, twin], 5, 0):  # the twin is of another subject
+        assert _is_of(train[0], gone) == _is_of(twin, gone)
+
+    def verdicts(right: set[int]) -> list[Graded]:
+        kinds = {True: Verdict.CORRECT, False: Verdict.INCORRECT}
+        return [
+            replace(i, grade=replace(i.grade, verdict=kinds[k % 6 in right]))
+            for k, i in enumerate(train)
+        ]
+
+    (one,) = {kind for part in _parts(verdicts({0}), 5, 0) for kind, _ in part}
+    assert one == "group"  # without that subject all would be wrong
+    assert {kind for part in _parts(verdicts({0, 1, 2}), 5, 0) for kind, _ in part} == {
+        "subject",
+        "group",
+    }
+    with pytest.raises(NothingGraded, match="6 training answers are too few"):
+        _parts(verdicts({0})[:6], 5, 0)
+
+
+def test_missing_scores_and_folders_with_parts(tmp_path: Path) -> None:
+    how = Stacked(members=MEMBERS, n_folds=3)
+    train = of_subjects(300, 6)
+    silent_one = replace(train[0], answer=replace(train[0].answer, top_log_probs=()))
+    fitted = how.fit([silent_one, *train[1:]], items(100, 1), Given(), 0)
+    test = items(50, 2, with_top=0.5)
+    found = fitted.score(test, Given())
+    assert not found.reasons  # training had an answer without, so that it is missing counts
+    again = restored(described(fitted, tmp_path), tmp_path)
+    np.testing.assert_array_equal(again.score(test, Given()).values, found.values)
 
 
 def test_parts_weigh_members_by_what_they_tell_of_new_subjects() -> None:

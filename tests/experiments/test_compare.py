@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from calibrant.estimators.base_rate import BaseRate
+from calibrant.estimators.estimator import Scores
+from calibrant.estimators.zero_shot import ZeroShot
 from calibrant.experiments import label_count
 from calibrant.experiments.arms import worst
 from calibrant.experiments.compare import Panel, over_models
@@ -20,7 +23,10 @@ from calibrant.experiments.experiment import (
     Difference,
     verdict,
 )
+from calibrant.experiments.fitting import Fit, Missing
+from calibrant.experiments.subject_shift import as_many, few
 from calibrant.experiments.user_study import together
+from calibrant.models.model import Given
 from calibrant.records import Answer, Grade, Graded, ModelName, Question, Verdict
 
 
@@ -207,3 +213,43 @@ def test_a_contrast_over_crowds() -> None:
     assert found["se"] == pytest.approx(0.1 / np.sqrt(2))
     none = {**row, "estimate": None, "low": None, "high": None, "why": "nobody"}
     assert together([one, none])["why"] == "nobody"
+
+
+def test_degrees_of_freedom_are_of_what_is_compared() -> None:
+    answers = items(100)
+    confidence = np.random.default_rng(0).random(100)
+    partly = np.where(np.arange(100) % 10 < 3, confidence, np.nan)  # three of the ten subjects
+    for by_subject, whole, part in ((True, 9, 2), (False, 99, 29)):
+        panel = Panel(n_resamples=50, by_subject=by_subject)
+        panel.add("a", "m", 0, answers, confidence)
+        panel.add("b", "m", 0, answers, 1 - confidence)
+        panel.add("c", "m", 0, answers, partly)
+        assert panel.df(answers) == whole
+        for other, df in (("b", whole), ("c", part)):
+            found = panel.difference("a", other, "brier_score")
+            assert found is not None and found.df == df
+
+
+def test_a_missing_confidence_is_counted_once_and_told_why() -> None:
+    answers, missing = items(6), Missing()
+    scores = Scores(values=np.array([0.5, np.nan, np.nan]), reasons={1: "no number", 2: "a word"})
+    one, other = (Fit(ZeroShot(), answers, answers, Given(), seed) for seed in (0, 1))
+    learned = Fit(BaseRate(), answers, answers, Given(), 0)
+    for _ in range(2):  # read twice, it is the same one
+        missing.note(one, answers[:3], scores)
+    missing.note(learned, answers[3:], scores)
+    assert missing.told() == [
+        "Open-ended, `zero_shot`: 2 confidences are missing (a word; no number).",
+        "Open-ended, `base_rate`: 2 confidences are missing (a word; no number).",
+    ]
+    assert other.key == one.key  # it does not learn: the seed is nothing to it
+
+
+def test_a_few_subjects_and_as_many_answers_of_all() -> None:
+    splits = {"train": items(200)}
+    for seed in (0, 1):
+        some, every = few(splits, seed), as_many(splits, seed)
+        assert len(some) == len(every) == 120  # six of ten subjects, twenty answers each
+        assert len({item.question.subject for item in some}) == 6
+        assert len({item.question.subject for item in every}) == 10
+    assert few(splits, 0) != few(splits, 1)

@@ -159,7 +159,7 @@ def test_openings_of_unseen_subjects_are_logged(tmp_path: Path) -> None:
     """Once a run, and none of a quick one, which does not open them."""
     bench = {
         "is_usual": True, "subset": "unseen", "models": ["m (1)"], "questions": "almanac",
-        "seeds": [0, 1], "quick": False, "numbers": "", "sizes": dict.fromkeys(
+        "seeds": [0, 1], "has_opened": True, "quick": False, "numbers": "", "sizes": dict.fromkeys(
             ("train", "validation", "calibration", "test"), 1),
     }  # fmt: skip
     made = {"date": "2026-01-01", "commit": "c1", "cpu": "x", "n_cores": 1, "memory_gib": 1}
@@ -169,7 +169,7 @@ def test_openings_of_unseen_subjects_are_logged(tmp_path: Path) -> None:
         "notes": [], "not_run": [], "paper": [], "command": "x", "seconds": 1.0, "bench": bench,
         "made_on": made,
     }  # fmt: skip
-    quick = {**one, "name": "code", "bench": {**bench, "subset": "development"}}
+    quick = {**one, "name": "code", "bench": {**bench, "has_opened": False}}
     for _ in range(2):
         pages.write([one, quick], tmp_path, tmp_path)
     pages.write([{**one, "made_on": {**made, "commit": "c2"}}], tmp_path, tmp_path)

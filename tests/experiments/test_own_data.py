@@ -247,10 +247,13 @@ def test_a_model_that_is_missing_is_left_out(small: None, own: Path, tmp_path: P
     found = done("likelihood_vs_scale", tmp_path, own, model_names=(MODEL, "nosuch"))
     assert found["not_run"][0].startswith("model nosuch: there is no model")
     assert len(found["bench"]["models"]) == 1 and found["tables"]
-    none = done("likelihood_vs_scale", tmp_path, own, model_names=("nosuch",))
-    assert none["verdict"] == NOT_RUN and "it takes a model" in " ".join(none["not_run"])
+    before = (tmp_path / "likelihood_vs_scale" / "findings.json").read_bytes()
     with pytest.raises(ModelUnavailable, match=r"there is no model .*almanac-mini"):
         call("likelihood_vs_scale", "--quick", "--model", "almanac-minni", "--out", tmp_path)
+    assert (tmp_path / "likelihood_vs_scale" / "findings.json").read_bytes() == before
+    one = Bench(out=tmp_path, questions=str(own), model_names=("nosuch",), quick=True)
+    none = results.done("likelihood_vs_scale", one, "test", one_of_many=True)
+    assert none["verdict"] == NOT_RUN and "it takes a model" in " ".join(none["not_run"])
 
 
 def test_one_of_all_that_fails_does_not_stop_the_others(

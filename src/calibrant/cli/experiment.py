@@ -47,7 +47,7 @@ def command(
     Example: calibrant experiment main_table --quick
     """
     from calibrant import registry
-    from calibrant.errors import InvalidData, ModelUnavailable
+    from calibrant.errors import InvalidData
     from calibrant.experiments import pages as page_writer
     from calibrant.experiments.bench import Bench
     from calibrant.experiments.results import done, names
@@ -55,7 +55,7 @@ def command(
     from calibrant.questions.fields import FIELDS
 
     chosen_names = names() if name == "all" else [name]
-    asks = registry.get("experiments", chosen_names[0]).uses_models
+    registry.get("experiments", chosen_names[0])
     try:
         chosen = tuple(int(text) for text in options.names(seeds))
     except ValueError as error:
@@ -85,8 +85,6 @@ def command(
     found = []
     for one in chosen_names:
         found.append(done(one, bench, made, one_of_many=len(chosen_names) > 1))
-        if model and asks and len(chosen_names) == 1 and not found[0]["bench"]["models"]:
-            raise ModelUnavailable("; ".join(found[0]["not_run"]))
         page_writer.write(found[-1:], out, pages or out / "pages")
     ruled = page_writer.over_all(page_writer.read(pages or out / "pages"))
     found = [{**told, **ruled[told["name"]]} for told in found]  # as the pages say

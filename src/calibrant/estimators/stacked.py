@@ -45,7 +45,7 @@ class Stacked(Estimator):
     training answers of subjects that the members did not learn from (stacking, Wolpert 1992).
 
     The weights are regularised. Where a member's score is missing, that it is missing counts in
-    place of the score, if validation had such answers; if not, the ensemble's score is missing.
+    place of the score, if the answers that weigh it had such; if not, the ensemble's is missing.
     """
 
     name: ClassVar = "stacked"
@@ -55,9 +55,10 @@ class Stacked(Estimator):
     """Inverse of the penalty on the weights, as scikit-learn's C."""
     n_folds: int = 0
     """The weights are fitted on the training answers, each scored by members that learned without
-    its subject: without one of so many parts of the subjects (of the questions, where there is one
-    subject). It takes so many more fits, and weighs members by what they tell of new subjects. 0:
-    on the validation answers, whose subjects the members know."""
+    its subject: without one of so many parts of the subjects. It takes so many more fits, and
+    weighs members by what they tell of new subjects. With fewer subjects, or where what is left
+    is all right or all wrong, questions are parted. 0: the weights are fitted on the validation
+    answers, whose subjects the members know."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -85,8 +86,8 @@ class Stacked(Estimator):
     @property
     def variant(self) -> str:
         """Which members, and the settings that are not the usual ones."""
-        usual = dict(zip(self.forms(), ("numbers", "states")))
-        return usual.get(self) or non_default(self)
+        named = zip(("numbers", "states"), self.forms())
+        return next((name for name, form in named if form == self), non_default(self))
 
     @classmethod
     def forms(cls) -> tuple[Estimator, ...]:
@@ -123,10 +124,11 @@ class Stacked(Estimator):
         kept, correct = graded_only(validation, "validation")
         how = _How(self.estimators(), model, seed, folder, say)
         members = how.fitted(train, validation)
-        found = [member.score(kept, model, say) for member in members]
         if self.n_folds:
             kept, correct = graded_only(train)
             found = how.scored_apart(kept, validation, self.n_folds)
+        else:
+            found = [member.score(kept, model, say) for member in members]
         can_miss = [bool(scores.reasons) for scores in found]
         for fitted, scores in zip(members, found):
             if len(scores.reasons) == len(kept):
@@ -166,29 +168,56 @@ class _How:
         self, train: Sequence[Graded], validation: Sequence[Graded], n_folds: int
     ) -> list[Scores]:
         """Each training answer scored by members that learned without its subject."""
-        subjects = {item.question.subject for item in train}
-
-        def unit(item: Graded) -> str:
-            return item.question.subject if len(subjects) > 1 else item.question.group
-
-        order = sorted(
-            {unit(item) for item in train}, key=lambda name: content_hash("fold", self.seed, name)
-        )
         values = np.full((len(self.members), len(train)), np.nan)
         reasons: list[dict[int, str]] = [{} for _ in self.members]
-        for part in range(min(n_folds, len(order))):
-            gone = set(order[part::n_folds])
-            places = [i for i, item in enumerate(train) if unit(item) in gone]
-            rest = [item for item in train if unit(item) not in gone]
-            stop = [item for item in validation if unit(item) not in gone]
-            if len({item.correct for item in stop if item.is_graded}) < 2:
+        for part, gone in enumerate(_parts(train, n_folds, self.seed)):
+            places = [i for i, item in enumerate(train) if _is_of(item, gone)]
+            rest = [item for item in train if not _is_of(item, gone)]
+            stop = [item for item in validation if not _is_of(item, gone)]
+            self.say(f"stacked: part {part + 1} of {n_folds} left out")
+            if not _has_both(stop):
+                self.say("too few validation answers without it: all of them stop the training")
                 stop = list(validation)
-            self.say(f"stacked: part {part + 1} of the subjects left out")
             for n, member in enumerate(self.fitted(rest, stop, f"-{part}")):
                 scores = member.score([train[i] for i in places], self.model, self.say)
                 values[n, places] = scores.values
                 reasons[n] |= {places[i]: why for i, why in scores.reasons.items()}
         return [Scores(values=row, reasons=why) for row, why in zip(values, reasons)]
+
+
+Part = frozenset[tuple[str, str]]
+"""("subject", name) or ("group", name) of each that is left out; groups always go whole."""
+
+
+def _parts(train: Sequence[Graded], n_folds: int, seed: int) -> list[Part]:
+    """Parts by subject or, where that is not possible, by question group."""
+    for unit in ("subject", "group"):
+        names = sorted(
+            {getattr(item.question, unit) for item in train},
+            key=lambda name: content_hash("fold", seed, name),
+        )
+        found = []
+        for part in range(n_folds):
+            gone = frozenset((unit, name) for name in names[part::n_folds])
+            groups = {item.question.group for item in train if _is_of(item, gone)}
+            found.append(gone | {("group", name) for name in groups})
+        left = ([i for i in train if not _is_of(i, gone)] for gone in found)
+        if len(names) >= n_folds and all(map(_has_both, left)):
+            return found
+    raise NothingGraded(
+        f"{len(train)} training answers are too few, or too much alike, to be parted in {n_folds}"
+        " with right and wrong ones left each time: n_folds=0 does without"
+    )
+
+
+def _is_of(item: Graded, part: Part) -> bool:
+    question = item.question
+    return ("subject", question.subject) in part or ("group", question.group) in part
+
+
+def _has_both(items: Sequence[Graded]) -> bool:
+    """Whether there are right and wrong answers."""
+    return len({item.correct for item in items if item.is_graded}) == 2
 
 
 def _held(scores: Scores) -> NDArray[np.float64]:

@@ -311,6 +311,11 @@ class Bench:
             for item, found in zip(items, grades)
         ]
 
+    def has_opened(self, subset: str) -> bool:
+        """Whether answers of a subset were looked at."""
+        every = (item for items in self._known.values() for item in items)
+        return any(subset_of(item.question) == subset for item in every)
+
     @cached_property
     def _known(self) -> dict[str, list[Graded]]:
         """Answers that were read in this process."""

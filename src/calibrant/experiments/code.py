@@ -111,6 +111,7 @@ class Code(Experiment):
                 f" {int(np.nansum(verdicts))} pass, {int((verdicts == 0).sum())} do not,"
                 f" {int(np.isnan(verdicts).sum())} could not be graded. Problems are split, so"
                 " that those of the test were never seen.",
+                "The tuned encoder computes in bfloat16.",
                 *_alike(items, not chosen.keys().isdisjoint(ENCODED)),
             ],
             not_run=not_run,

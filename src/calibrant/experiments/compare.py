@@ -126,10 +126,11 @@ class Panel:
         """(R, N) how often each answer was drawn."""
         return self._drawn(items)[1].weights
 
-    def df(self, items: Sequence[Graded]) -> int:
+    def df(self, items: Sequence[Graded], among: NDArray[np.bool_] | None = None) -> int:
         """Degrees of freedom: how many subjects, or groups, of these answers are drawn, less 1."""
         by_subject = self._drawn(items)[1].subjects is not None
-        units = {i.question.subject if by_subject else i.question.group for i in items}
+        kept = items if among is None else [item for item, k in zip(items, among) if k]
+        units = {i.question.subject if by_subject else i.question.group for i in kept}
         return max(len(units) - 1, 1)
 
     def measure(
@@ -192,7 +193,7 @@ class Panel:
         """
         models = None if models is None else tuple(models)
         others = {(cell.model, cell.seed): cell for cell in self.of(other, models)}
-        values, replicates, n, cells = [], [], [], []
+        values, replicates, n, df, cells = [], [], [], [], []
         for cell in self.of(one, models):
             if (rival := others.get((cell.model, cell.seed))) is None:
                 continue
@@ -202,17 +203,15 @@ class Panel:
                 continue
             values.append(a - b)
             replicates.append(a_r - b_r)
-            n.append(int((among & ~np.isnan(correct_of(cell.items))).sum()))
+            among &= ~np.isnan(correct_of(cell.items))
+            n.append(int(among.sum()))
+            df.append(self.df(cell.items, among))
             cells.append(cell)
-        return self._difference(values, replicates, n, cells) if values else None
-
-    def _difference(
-        self, values: list[float], replicates: list[Floats], n: list[int], cells: list[Cell]
-    ) -> Difference:
+        if not values:
+            return None
         models = sorted({cell.model for cell in cells})
         told = f"{len(models)} models, seeds {sorted({cell.seed for cell in cells})}"
-        df = min(self.df(cell.items) for cell in cells)
-        return difference(values, replicates, df=df, n=min(n), about=told)
+        return difference(values, replicates, df=min(df), n=min(n), about=told)
 
 
 def difference(

@@ -115,7 +115,7 @@ class CrossModel(Experiment):
             figures=figures,
             not_run=not_run,
             sizes=f"{N_LEARNED:,} open answers to train; of real models' answers"
-            f" {REAL['train']:,}, and {REAL['test']:,} to test",
+            f" {REAL['train']:,}, and {REAL['test']:,} to test, embedded in {PRECISION}",
         )
 
 

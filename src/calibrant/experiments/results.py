@@ -58,6 +58,11 @@ def done(name: str, bench: Bench, command: str, *, one_of_many: bool = False) ->
     ----------
     one_of_many
         Any error that a user can repair is told as the reason why this one was not run.
+
+    Raises
+    ------
+    ModelUnavailable
+        When models are named and none can be loaded.
     """
     experiment: Experiment = registry.get("experiments", name)()
     spent = Spent(bench.say)
@@ -65,9 +70,11 @@ def done(name: str, bench: Bench, command: str, *, one_of_many: bool = False) ->
         bench, on_all=experiment.on_all, uses_models=experiment.uses_models, say=spent.say,
         missing=Missing(),
     )  # fmt: skip
+    if bench.model_names and not (one_of_many or bench.loaded) and bench.uses_models:
+        raise ModelUnavailable("; ".join(bench.left_out))
     folder = bench.out / name
     there = [name, bench.identity(), _files(bench.data, experiment.data), _extras()]
-    key = content_hash(*there, _code())
+    key = content_hash(*there, _code(), _forms())
     place = folder / "findings.json"
     if place.exists():
         found: dict[str, Any] = json.loads(place.read_text("utf-8"))
@@ -133,6 +140,7 @@ def _told(experiment: Experiment, findings: Findings, bench: Bench) -> dict[str,
             "grader": bench.grader.label,
             "seeds": list(bench.used_seeds),
             "subset": bench.subset,
+            "has_opened": bench.has_opened("unseen"),
             "sizes": asdict(bench.sizes),
             "quick": bench.quick,
         },
@@ -199,6 +207,12 @@ def _code() -> str:
     """Hash of this folder's code: with other code, findings are made anew."""
     parts = [path.read_bytes() for path in sorted(HERE.glob("*.py"))]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+
+
+def _forms() -> list[Any]:
+    """The settings of all estimators' forms, which are not this folder's code."""
+    known = registry.variants("estimators")
+    return [[name, form.settings()] for name in sorted(known) for form in known[name].forms()]
 
 
 def _files(folder: Path | None, patterns: Sequence[str]) -> list[tuple[str, int, int]]:

@@ -142,7 +142,7 @@ def _findings(panels: dict[str, Panel], names: Sequence[str]) -> Findings:
 
 def _moved(panel: Panel, arm: str) -> tuple[Difference, Difference] | None:
     """Mean of the shift, and of its size, over the answers of all models and seeds."""
-    values, sizes, replicates, size_replicates, n = [], [], [], [], []
+    values, sizes, replicates, size_replicates, n, dfs = [], [], [], [], [], []
     for after, before in zip(panel.of(f"{arm}, changed"), panel.of(arm)):
         shift = after.confidence - before.confidence
         known = ~np.isnan(shift)
@@ -155,12 +155,12 @@ def _moved(panel: Panel, arm: str) -> tuple[Difference, Difference] | None:
         sizes.append(float(np.abs(shift[known]).mean()))
         size_replicates.append(w @ np.abs(shift[known]) / total)
         n.append(int(known.sum()))
+        dfs.append(panel.df(after.items, known))
     if not values:
         return None
-    df = panel.df(panel.cells[0].items)
     return (
-        difference(values, replicates, df=df, n=min(n)),
-        difference(sizes, size_replicates, df=df, n=min(n)),
+        difference(values, replicates, df=min(dfs), n=min(n)),
+        difference(sizes, size_replicates, df=min(dfs), n=min(n)),
     )
 
 

@@ -20,6 +20,7 @@ from calibrant.records import Graded, content_hash
 
 LEAD, STATES, BASE = "lora_prompt", "stacked states", "zero_shot"
 N_FEW = 6
+QUALITY = ("auroc", "auroc_subject_mean", "ece", "brier_score", "log_loss")
 FEW, ALL = f"{N_FEW} subjects", "all subjects"
 
 
@@ -87,34 +88,33 @@ class SubjectShift(Experiment):
             for name, arm in (("as_on_seen", LEAD), ("states_as_on_seen", STATES)):
                 if (gap := unpaired(whole, made["seen", "platt"], arm)) is not None:
                     differences[name] = gap
-        learned = {
-            f"{name}, {subjects}": replace(chosen[name], train=train)
-            for name in (LEAD, STATES)
-            for subjects, train in ((FEW, few), (ALL, as_many))
-        }
-        variety = arms.panel(bench, learned)
-        differences |= arms.claimed(
-            variety, {"variety": (f"{LEAD}, {ALL}", f"{LEAD}, {FEW}", "auroc")}
-        )
         composition, not_run = resembled(bench, splits)
-        tables = {
-            "categories": table,
-            "subjects_learned_from": arms.rows(
-                variety, ("auroc", "auroc_subject_mean", "ece", "brier_score", "log_loss")
-            ),
-        }
+        tables, notes = {"categories": table}, []
+        if len({item.question.subject for item in splits["train"]}) > N_FEW:
+            learned = {
+                f"{name}, {subjects}": replace(chosen[name], train=train)
+                for name in (LEAD, STATES)
+                for subjects, train in ((FEW, few), (ALL, as_many))
+            }
+            variety = arms.panel(bench, learned)
+            pairs = {"variety": (f"{LEAD}, {ALL}", f"{LEAD}, {FEW}", "auroc")}
+            differences |= arms.claimed(variety, pairs)
+            tables["subjects_learned_from"] = arms.rows(variety, QUALITY)
+            notes.append(
+                f"Subjects learned from: {N_FEW} are drawn by the seed, and from all are taken as"
+                f" many training answers as these have, {len(few(splits, bench.used_seeds[0])):,}"
+                " with the first seed. Training is stopped, and confidences are calibrated, on"
+                " answers of all subjects in either case."
+            )
+        else:
+            not_run.append(f"more subjects against fewer: it takes more than {N_FEW} to learn from")
         if composition:
             tables["training_questions_resemble"] = composition
         return Findings(
             differences=differences,
             tables=tables,
             figures={"categories": drawn(parts)},
-            notes=[
-                f"Subjects learned from: {N_FEW} are drawn by the seed, and from all are taken as"
-                f" many training answers as these have, {len(few(splits, bench.used_seeds[0])):,}"
-                " with the first seed. Training is stopped, and confidences are calibrated, on"
-                " answers of all subjects in either case."
-            ],
+            notes=notes,
             not_run=not_run,
         )
 

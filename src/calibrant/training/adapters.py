@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
@@ -16,7 +16,7 @@ from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as USU
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from calibrant.errors import DamagedFile, Mismatch
+from calibrant.errors import DamagedFile, InvalidData, Mismatch
 from calibrant.records import ModelName
 
 ALL_LINEAR = "all-linear"
@@ -49,15 +49,10 @@ def lora_config(
     Raises
     ------
     Mismatch
-        When the model has no modules of these names, or no such layer; the message lists what it
-        has.
+        When the model has no modules of these names; the message lists what it has.
+    InvalidData
+        When it has no such layers, or these are named for all linear modules.
     """
-    n_layers = model.module.config.num_hidden_layers
-    if not all(-n_layers <= layer < n_layers for layer in layers):
-        raise Mismatch(
-            f"{model.name.name} has {n_layers} layers, 0 to {n_layers - 1}; there is none of:"
-            f" {', '.join(map(str, layers))}"
-        )
     leaves = {
         name.rsplit(".", 1)[-1]
         for name, module in model.module.named_modules()
@@ -79,8 +74,20 @@ def lora_config(
         lora_alpha=alpha,
         lora_dropout=dropout,
         target_modules=ALL_LINEAR if targets == (ALL_LINEAR,) else list(targets),
-        layers_to_transform=sorted({layer % n_layers for layer in layers}) or None,
+        layers_to_transform=_counted(layers, model, targets) if layers else None,
     )
+
+
+def _counted(layers: Sequence[int], model: Adaptable, targets: tuple[str, ...]) -> list[int]:
+    """The layers counted from 0."""
+    n = int(model.module.config.get_text_config().num_hidden_layers)
+    if wrong := [layer for layer in layers if type(layer) is not int or not -n <= layer < n]:
+        raise InvalidData(
+            f"{model.name.name} has {n} layers, 0 to {n - 1}: {wrong[0]!r} is none of them"
+        )
+    if targets == (ALL_LINEAR,):
+        raise InvalidData(f"{ALL_LINEAR} is for all layers: name the modules of some (targets)")
+    return sorted({layer % n for layer in layers})
 
 
 def can_merge(model: Adaptable) -> bool:
