@@ -175,7 +175,7 @@ def main():
             correct.append(grade(tokenizer.decode(said), question.targets))
         data[split] = prompts, rows, references, torch.tensor(correct)
         print(f"{split}: {len(rows)} answers, {100 * data[split][3].float().mean():.0f} % right")
-    rate = 1e-4 * 4096 / model.config.hidden_size
+    rate = 1e-4 * (4096 / model.config.hidden_size) ** (2 / 3)
     tuned, losses = tune(model, *data["train"], options, pad, seed=0, n_epochs=3, rate=rate)
     print(f"loss {losses[0]:.3f} -> {losses[-1]:.3f}")
     scores = {}

@@ -1,8 +1,8 @@
 """Calibrant teaches a language model to know what it doesn't know.
 
     from calibrant import ask, run
-    run("runs/demo", model="almanac-small", questions="almanac")
-    ask("What is the capital of France?", "runs/demo/artefacts/lora_prompt-open")
+    run("runs/mine", model="almanac-small", questions="almanac")
+    ask("What is the capital of France?", "runs/mine/artefacts/lora_prompt-open")
 
 Everything here is loaded when it is first used: importing calibrant imports no torch.
 """

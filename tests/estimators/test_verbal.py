@@ -15,7 +15,7 @@ from calibrant.answers.generate import answer
 from calibrant.answers.prompts import PROBABILITY, Prompts
 from calibrant.answers.stated import WORDS
 from calibrant.artefacts import load_artefact
-from calibrant.cli import score
+from calibrant.cli import app, score
 from calibrant.errors import InvalidData, Mismatch, MissingCapability, ModelUnavailable
 from calibrant.estimators import verbal
 from calibrant.estimators.calibrated import calibrate
@@ -33,6 +33,10 @@ QUESTIONS = [
     Question(text="And of Spain?", targets=("Madrid",)),
 ]
 SAID = ("Paris.", "B", "Madrid")
+
+
+def call(*words: object) -> None:
+    app([str(words[0])])([*map(str, words)], standalone_mode=False)
 
 
 @pytest.fixture()
@@ -218,6 +222,34 @@ def test_an_artefact_finds_its_model_behind_an_endpoint(
         score.command(tmp_path, table, out, model=f"m@{server.base_url}")
     row = json.loads(out.read_text())
     assert row["confidence"] == pytest.approx(0.75)
+
+
+def test_given_answers_and_a_model_behind_an_endpoint(tmp_path: Path) -> None:
+    """From the command line, as a run and as one more fit; it is not asked for the answers."""
+    table, out = tmp_path / "answers.jsonl", tmp_path / "run"
+    rows = [
+        {"question": f"What is {i}?", "target": "x", "answer": "x" if i % 3 else "y"}
+        for i in range(90)
+    ]
+    table.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with ScriptedServer(lambda words: "75%" if " 1" in str(words) else "40%") as server:
+        named = f"m@{server.base_url}"
+        words = ["run", "--answers", table, "--out", out, "--model", named]
+        call(*words, "--estimators", "verbal", "--n-resamples", 20)
+        call("fit", out, "--estimators", "verbal", "--set", "unread=0.5", "--model", named)
+        n = len(server.bodies)
+        assert n >= 180  # every answer for either form
+        with pytest.raises(InvalidData, match=r"is behind an endpoint.*--answers FILE"):
+            call("run", "--model", named, "--out", tmp_path / "other")
+        assert len(server.bodies) == n
+    found = json.loads((out / "metrics.json").read_text())["rows"]
+    (row,) = [
+        r for r in found
+        if (r["estimator"], r["calibrator"], r["subset"]) == ("verbal", "platt", "seen")
+        and r["format"] == "open"
+    ]  # fmt: skip
+    assert row["n"] > 0 and row["n_missing"] == 0
+    assert (out / "artefacts" / "verbal-2-stage top-1 numbers unread=0.5-open").is_dir()
 
 
 def test_settings_are_checked() -> None:

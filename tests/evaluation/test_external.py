@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from calibrant.errors import InvalidData
 from calibrant.evaluation import external
 from calibrant.evaluation.evaluate import Settings, evaluate
 
@@ -81,3 +82,15 @@ def test_per_cents_among_words(tmp_path: Path) -> None:
     columns = external.Columns(confidence=("sure",), correct="right", percent=True)
     found = external.read(path, columns).columns[0].confidence
     np.testing.assert_array_equal(found[:4], [0.9, 0.8, np.nan, 0.2])
+
+
+def test_the_target_of_options_is_a_number(tmp_path: Path) -> None:
+    path, columns = tmp_path / "t.csv", external.Columns(options=("a", "b"), target="t")
+    path.write_text("a,b,t\n.9,.1,0\n.2,.8,1.0\n.6,.4,1\n.7,.3,1\n.3,.7,1\n.8,.2,1\n")
+    table = external.read(path, columns)
+    np.testing.assert_array_equal(table.columns[0].confidence, [0.9, 0.8, 0.6, 0.7, 0.7, 0.8])
+    np.testing.assert_array_equal(table.correct, [1, 1, 0, 0, 1, 0])
+    for bad, told in (("B", "target is 'B'"), ("", "target is ''"), ("2", "a target is no option")):
+        path.write_text(f"a,b,t\n.9,.1,0\n.2,.8,{bad}\n")
+        with pytest.raises(InvalidData, match=told):
+            external.read(path, columns)

@@ -27,7 +27,7 @@ def command(
 ) -> None:
     """Let a model answer questions greedily; goes on where it stopped.
 
-    Example: calibrant answer --model almanac-small --questions almanac --out runs/demo
+    Example: calibrant answer --model almanac-small --questions almanac --out runs/mine
     """
     from calibrant.models.local import LocalModel
     from calibrant.pipeline import answer_stage, open_run

@@ -19,7 +19,11 @@ def command(
     ] = None,
     together: options.Together = False,
     model: Annotated[
-        str, typer.Option(help="Base model that lies elsewhere now, or reads answers of others.")
+        str,
+        typer.Option(
+            help="Base model that lies elsewhere now or behind an endpoint (NAME@URL), or reads"
+            " answers of others."
+        ),
     ] = "",
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
@@ -32,8 +36,9 @@ def command(
     Example: calibrant fit runs/demo --estimators lora_prompt --set n_epochs=6
     """
     from calibrant.estimators.forms import forms_of, with_settings
-    from calibrant.models.local import LocalModel, quantization_of
+    from calibrant.models.local import quantization_of
     from calibrant.models.model import Given, Model
+    from calibrant.models.remote import model_called
     from calibrant.pipeline import fit_stage
     from calibrant.runs import Run
 
@@ -47,7 +52,7 @@ def command(
     base: Model
     if model or (not is_given and any(form.calls_model for form in forms)):
         quantize = quantization_of(made["revision"])
-        base = LocalModel(model or made["name"], device=device, dtype=dtype, quantize=quantize)
+        base = model_called(model or made["name"], device=device, dtype=dtype, quantize=quantize)
     else:
         base = Given(made["name"], made["revision"])
     fit_stage(here, base, forms, calibrator=calibrator, together=together, say=say)

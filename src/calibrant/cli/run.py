@@ -5,13 +5,16 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from calibrant.cli import options, say, tell
 from calibrant.cli.options import names, progress
 from calibrant.errors import InvalidData, Mismatch, SeveralModels
+
+if TYPE_CHECKING:
+    from calibrant.models.local import LocalModel
 
 NTrain = Annotated[
     int | None,
@@ -59,7 +62,7 @@ def command(
 
     Called again with the same options it goes on where it stopped.
 
-    Example: calibrant run --model almanac-small --questions almanac --out runs/demo
+    Example: calibrant run --model almanac-small --questions almanac --out runs/mine
     """
     from calibrant.evaluation.evaluate import Settings
     from calibrant.grades.grader import grader_called
@@ -90,13 +93,12 @@ def command(
             words = ["calibrant", *sys.argv[1:], "--answered-by", error.models[0]]
             raise Mismatch(f"{error}, for instance with: {shlex.join(words)}") from error
     else:
-        from calibrant.models.local import LocalModel
         from calibrant.pipeline import ESTIMATORS, run
         from calibrant.questions.fields import FIELDS
         from calibrant.questions.mixture import Sizes
 
         reading = options.reading(column, malformed, FIELDS, shots)
-        here = LocalModel(model, **load)
+        here = _here(model, load)
         with progress("answers") as bar:
             metrics = run(
                 out,
@@ -113,6 +115,18 @@ def command(
         if reading.malformed.counts:
             say(str(reading.malformed))
     tell(metrics, as_json, f"{results_table(metrics)}\n\nreport: {out / 'report.html'}")
+
+
+def _here(model: str, load: dict[str, Any]) -> LocalModel:
+    from calibrant.models.local import LocalModel
+    from calibrant.models.remote import at_endpoint
+
+    if at_endpoint(model)[1]:
+        raise InvalidData(
+            f"{model} is behind an endpoint, which is not asked for answers here: ask it for them"
+            " and hand in the file (--answers FILE, with --model for estimators that ask it again)"
+        )
+    return LocalModel(model, **load)
 
 
 def _given(
@@ -132,7 +146,7 @@ def _given(
     from calibrant.answers.given import FIELDS
     from calibrant.estimators.forms import forms_of
     from calibrant.given import run_given
-    from calibrant.models.local import LocalModel
+    from calibrant.models.remote import model_called
     from calibrant.questions.mixture import N_ALL, Sizes
 
     some = n_train is not None or n_test is not None
@@ -143,7 +157,7 @@ def _given(
         answered_by=answered_by,
         estimators=estimators,
         grader=grader,
-        model=LocalModel(model, **load)
+        model=model_called(model, **load)
         if any(f.calls_model for f in forms_of(estimators))
         else None,
         sizes=sizes if some else None,

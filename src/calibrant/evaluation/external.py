@@ -146,8 +146,11 @@ def _largest_option(
     probabilities = np.array(
         list(zip(*(_confidence(c, n) for c, n in zip(cells, columns.options))))
     )
-    target = np.array([int(v) for v in column(rows, columns.target, path)])
-    if np.isnan(probabilities).any() or target.min() < 0 or target.max() >= len(columns.options):
+    given = [str(v).removesuffix(".0") for v in column(rows, columns.target, path)]
+    if odd := [v for v in given if not v.isdecimal()]:
+        raise InvalidData(f"{path}: target is {odd[0]!r}: an option's number is needed, from 0 on")
+    target = np.array(list(map(int, given)))
+    if np.isnan(probabilities).any() or target.max() >= len(columns.options):
         raise InvalidData(f"{path}: an option has no probability, or a target is no option")
     right = probabilities.argmax(axis=1) == target
     return probabilities.max(axis=1), right.astype(np.float64)

@@ -237,6 +237,16 @@ def at_endpoint(text: str) -> tuple[str, str]:
     return name, http[1:] + rest
 
 
+def model_called(name: str, **options: Any) -> Model:
+    """NAME@URL of a model behind an endpoint, or one here with these options of a `LocalModel`."""
+    remote, url = at_endpoint(name)
+    if url:
+        return RemoteModel(remote, base_url=url)
+    from calibrant.models.local import LocalModel
+
+    return LocalModel(name, **options)
+
+
 def refuse_unnamed(url: str, where: str) -> None:
     """Keep the user's key from an address that a file names and he does not.
 
