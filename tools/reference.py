@@ -16,8 +16,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "reference.md"
 HEAD = """# Estimators, calibrators, graders
 
 Written by `python tools/reference.py` from the code: a variant is a file, and its first line of
-documentation stands here. Settings of an estimator go with `calibrant fit --set NAME=VALUE`, those of
-a grader with `calibrant grade`, `run` or `agree --set`, those of a calibrator only in Python;
+documentation stands here. An estimator's settings go with `calibrant fit --set NAME=VALUE`, a
+grader's with `calibrant grade`, `run` or `agree --set`, a calibrator's only in Python;
 `pydoc calibrant.FOLDER.NAME` tells what they mean.
 """
 

@@ -146,7 +146,8 @@ def _largest_option(
     probabilities = np.array(
         list(zip(*(_confidence(c, n) for c, n in zip(cells, columns.options))))
     )
-    given = [str(v).removesuffix(".0") for v in column(rows, columns.target, path)]
+    targets = column(rows, columns.target, path)
+    given = ["" if v is None else str(v).removesuffix(".0") for v in targets]
     if odd := [v for v in given if not v.isdecimal()]:
         raise InvalidData(f"{path}: target is {odd[0]!r}: an option's number is needed, from 0 on")
     target = np.array(list(map(int, given)))
