@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import FuncFormatter
 
 from calibrant.reporting.figures import BEFORE, GRID, INK, LEAD, OTHERS, QUIET, STYLE
 
@@ -104,10 +105,11 @@ def curves(
                         color=colour, weight="bold", zorder=5, path_effects=HALO,
                     )  # fmt: skip
                 whole = [p for p in points if p[2] is not None and p[3] is not None]
-                axes.fill_between(
-                    [p[0] for p in whole], [p[2] for p in whole], [p[3] for p in whole],
-                    color=colour, alpha=0.15, lw=0,
-                )  # fmt: skip
+                ends = [[p[k] for p in whole] for k in (0, 2, 3)]
+                if len(points) > 1:
+                    axes.fill_between(*ends, color=colour, alpha=0.15, lw=0)
+                else:
+                    axes.vlines(*ends, color=colour, lw=1.2)
             for i, (name, level) in enumerate((levels or {}).get(title, {}).items()):
                 axes.axhline(
                     level,
@@ -121,9 +123,12 @@ def curves(
             if log:
                 axes.set_xscale("log")
                 ticks = sorted({p[0] for points in series.values() for p in points if p[0] > 0})
-                shown = ticks if len(ticks) < 9 else ticks[::2]
-                axes.set_xticks(shown, [f"{t:,.0f}" for t in shown], rotation=45)
-                axes.minorticks_off()
+                if all(float(t).is_integer() for t in ticks):
+                    shown = ticks if len(ticks) < 9 else ticks[::2]
+                    axes.set_xticks(shown, [f"{t:,.0f}" for t in shown], rotation=45)
+                    axes.minorticks_off()
+                else:
+                    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
             axes.grid(color=GRID, lw=0.6)
             axes.set_axisbelow(True)
         handles, labels = places[0].get_legend_handles_labels()
