@@ -57,14 +57,16 @@ def own_questions(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def make_gradable(run_: Run) -> None:
-    """Random answers are hardly ever right: grade by a coin that the answer's id tosses."""
-    grades = run_.read("grades")
+    """Random answers are hardly ever right: grade by a coin that the question's id tosses.
+
+    An answer's id is that of its model, too, and so of the folder that the model lies in.
+    """
     tossed = [
         replace(
-            grade,
-            verdict=Verdict.CORRECT if int(grade.answer_id, 16) % 3 else Verdict.INCORRECT,
+            item.grade,
+            verdict=Verdict.CORRECT if int(item.question.id, 16) % 3 else Verdict.INCORRECT,
         )
-        for grade in grades
+        for item in run_.graded()
     ]
     run_.replace("grades", tossed)
 
