@@ -25,7 +25,7 @@ from calibrant.evaluation.external import verdict
 from calibrant.models.hub import why_silent
 from calibrant.models.local import LocalModel, local, quantization_of
 from calibrant.models.model import Given, Model
-from calibrant.models.remote import RemoteModel, at_endpoint
+from calibrant.models.remote import model_called
 from calibrant.records import (
     Answer,
     Answered,
@@ -60,18 +60,16 @@ def load_artefact(
         Of a `LocalModel`.
     """
     artefact = read_artefact(folder)
-    name = model or artefact["made_with"]["model"]["name"]
+    made = artefact["made_with"]["model"]
+    name = made["name"]
     base: Model = Given(name)
-    remote, url = at_endpoint(model)
-    if url:
-        base = RemoteModel(remote, base_url=url)
-    elif model or to_answer or estimator_of(artefact).calls_model:
-        quantize = "" if model else quantization_of(artefact["made_with"]["model"]["revision"])
+    if model:
+        base = model_called(model, **options)
+    elif to_answer or estimator_of(artefact).calls_model:
+        quantize = quantization_of(made["revision"])
         try:
             base = LocalModel(name, quantize=quantize, **options)
         except ModelUnavailable as error:
-            if model:
-                raise
             raise ModelUnavailable(
                 f"{folder} is for the model {name}: {error} If it lies elsewhere, name that place"
                 " (--model), or NAME@URL of one behind an endpoint."

@@ -242,6 +242,14 @@ def test_given_answers_and_a_model_behind_an_endpoint(tmp_path: Path) -> None:
         with pytest.raises(InvalidData, match=r"is behind an endpoint.*--answers FILE"):
             call("run", "--model", named, "--out", tmp_path / "other")
         assert len(server.bodies) == n
+        place = out / "manifest.json"
+        told = json.loads(place.read_text())
+        told["identity"] |= {"prompt": "asked"}  # a run whose own model is said to be out there
+        told["identity"]["model"] |= {"name": named}
+        place.write_text(json.dumps(told))
+        with pytest.raises(ModelUnavailable, match="there is no model"):
+            call("fit", out, "--estimators", "verbal", "--set", "unread=0.25")
+        assert len(server.bodies) == n
     found = json.loads((out / "metrics.json").read_text())["rows"]
     (row,) = [
         r for r in found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -36,7 +36,7 @@ def command(
     Example: calibrant fit runs/demo --estimators lora_prompt --set n_epochs=6
     """
     from calibrant.estimators.forms import forms_of, with_settings
-    from calibrant.models.local import quantization_of
+    from calibrant.models.local import LocalModel, quantization_of
     from calibrant.models.model import Given, Model
     from calibrant.models.remote import model_called
     from calibrant.pipeline import fit_stage
@@ -51,8 +51,13 @@ def command(
     is_given = here.manifest["identity"]["prompt"] == "given"
     base: Model
     if model or (not is_given and any(form.calls_model for form in forms)):
-        quantize = quantization_of(made["revision"])
-        base = model_called(model or made["name"], device=device, dtype=dtype, quantize=quantize)
+        load: dict[str, Any] = {
+            "device": device,
+            "dtype": dtype,
+            "quantize": quantization_of(made["revision"]),
+        }
+        # An endpoint, which may be sent a key, is one that the user names, never the run.
+        base = model_called(model, **load) if model else LocalModel(made["name"], **load)
     else:
         base = Given(made["name"], made["revision"])
     fit_stage(here, base, forms, calibrator=calibrator, together=together, say=say)

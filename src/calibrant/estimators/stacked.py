@@ -35,6 +35,7 @@ STATES = (
 )
 """Likelihood and the states behind it: chosen on development subjects (docs/LOG.md)."""
 N_FOLDS = 5
+"""Of the form `states`."""
 LIMIT = 15.0
 """Scores are held within these log-odds: some members' can be infinite."""
 
