@@ -174,11 +174,12 @@ def fit_stage(
     model = copy.copy(model)
     model.cache = run.folder / "cache"
     kinds = sorted({item.question.format for item in items})
-    jobs, asked = [], []
+    ahead, jobs, asked = [], [], []
     left_out: dict[str, InvalidData | None] = {}
     for kind in ("all",) if together and len(kinds) > 1 else kinds:
         splits = by_split([i for i in items if kind in ("all", i.question.format)], seed)
         left_out[kind] = _unlearnable(splits)
+        new: list[Estimator] = []
         for estimator in estimators if left_out[kind] is None else ():
             if kind != "all" and kind not in estimator.formats:
                 say(f"{estimator.name} is for {' and '.join(estimator.formats)} answers only")
@@ -186,15 +187,22 @@ def fit_stage(
             name = "-".join(filter(None, (estimator.name, estimator.variant, kind)))
             asked.append(name)
             if f"confidences/{name}" not in run.manifest.get("finished", {}):
-                estimator.prepare(splits, model, say)
                 jobs.append((run.folder, name, estimator, use, splits, model, seed, say))
+                new.append(estimator)
+        ahead.append((new, splits, model, say))
     # A small model on a CPU cannot use two cores, but two estimators can.
     worth_it = model.is_small and len(jobs) > 1
+    for _ in side_by_side(_prepare, ahead, worth_it=worth_it and len(ahead) > 1):
+        pass
+    if worth_it:
+        jobs.reverse()  # what takes longest is named last: begun last, one core would wait for it
     for name, told, found in side_by_side(_fit_one, jobs, worth_it=worth_it):
         left_out[name] = told if isinstance(told, InvalidData) else None
         if not isinstance(told, InvalidData):
             run.note(fitted={**run.manifest.get("fitted", {}), name: told})
             run.replace(f"confidences/{name}", found)
+    fitted = run.manifest.get("fitted", {})
+    run.note(fitted={name: fitted[name] for name in sorted(fitted, key=[*asked, *fitted].index)})
     _tell_left_out(run, left_out, say)
     errors = [error for error in left_out.values() if error]
     if errors and not set(asked) & set(run.manifest.get("fitted", {})):
@@ -219,6 +227,14 @@ def _tell_left_out(run: Run, found: Mapping[str, InvalidData | None], say: Say) 
         run.note(left_out=told)
     for sentence in left_out_told(told):
         say(sentence)
+
+
+def _prepare(
+    estimators: Sequence[Estimator], splits: Mapping[str, Sequence[Graded]], model: Model, say: Say
+) -> None:
+    """What several of them read is computed once, before they are fitted side by side."""
+    for estimator in estimators:
+        estimator.prepare(splits, model, say)
 
 
 def _fit_one(
