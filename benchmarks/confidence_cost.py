@@ -117,8 +117,7 @@ def measure(model: LocalModel, items: list[Answered], fitted: dict[str, Any]) ->
 def fit_all(model: LocalModel, items: list[Graded]) -> dict[str, FittedEstimator]:
     """A form of every estimator, with as little training as will do."""
     half, found = len(items) // 2, {}
-    names = [name for name in variants("estimators") if name != "stacked"]
-    forms = [*forms_of(names), LoraPrompt(activation="query")]
+    forms = [*forms_of(variants("estimators")), LoraPrompt(activation="query")]
     for form in forms:
         label = " ".join(filter(None, (form.name, form.variant)))
         quick = replace(form, n_epochs=1.0) if hasattr(form, "n_epochs") else form

@@ -97,6 +97,10 @@ def judge(matches: bool, reason: str = "") -> Ruling:
 
 STROKE = "\u0338"
 """What makes "not equal" of "equal" once a sign is taken apart."""
+_RAISED = re.compile(r"(?<=\d)(?=[\u00b2\u00b3\u00b9\u2070-\u207b])")
+"""Before an exponent: ten squared is no 102."""
+_PART = re.compile(r"(?<=\d)(?=[\u00bc-\u00be\u2150-\u215e])")
+"""Before a fraction that is one character: one and a half is no 11/2."""
 _SIGNS = "".join(c for c in map(chr, range(0x80, 0x2C00)) if unicodedata.category(c) == "Sm")
 _RULES = tuple(
     (re.compile(pattern).sub, put)
@@ -123,7 +127,9 @@ def normalise(text: str) -> str:
 def _normalise(text: str) -> str:
     text = text.casefold()
     if not text.isascii():
-        text = unicodedata.normalize("NFKD", text.replace("\u2212", "-"))
+        text = _PART.sub(" ", _RAISED.sub("^", text))
+        text = unicodedata.normalize("NFKD", text)
+        text = text.replace("\u2212", "-").replace("\u2044", "/")
         text = "".join(c for c in text if c == STROKE or not unicodedata.combining(c))
     for substitute, put in _RULES:
         text = substitute(put, text)
