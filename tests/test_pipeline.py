@@ -4,22 +4,36 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from calibrant.answers.generate import answer
 from calibrant.artefacts import ask, load_artefact, score_rows
-from calibrant.errors import InvalidData, Mismatch
+from calibrant.errors import InvalidData, Mismatch, NothingGraded
+from calibrant.estimators.base_rate import BaseRate
 from calibrant.estimators.lora_prompt import LoraPrompt
+from calibrant.estimators.sequence_likelihood import SequenceLikelihood
 from calibrant.evaluation.evaluate import MEASURES, OF_SUBJECTS, Settings
 from calibrant.grades.grader import grader_called
 from calibrant.models.local import LocalModel
-from calibrant.pipeline import Sizes, answer_stage, evaluate_stage, grade_stage, open_run, run
+from calibrant.models.model import Given
+from calibrant.pipeline import (
+    Sizes,
+    answer_stage,
+    evaluate_stage,
+    fit_stage,
+    grade_stage,
+    open_run,
+    run,
+)
 from calibrant.questions.splits import split_of
 from calibrant.records import Verdict
 from calibrant.runs import Run
@@ -209,6 +223,73 @@ def test_regrading_never_asks_the_model(finished: Path) -> None:
     here.note(grader="exact", graded_by=grader_called("exact").digest, **before)
     here.regrade(grades)
     assert here.manifest["fitted"] == before["fitted"], "the same grades: nothing to do again"
+
+
+def test_half_of_the_answers_are_not_graded(
+    tiny: LocalModel, own_questions: str, tmp_path: Path
+) -> None:
+    here = open_run(tmp_path / "run", tiny, own_questions, sizes=SIZES)
+    with pytest.raises(NothingGraded, match="holds no grades: calibrant grade comes first"):
+        fit_stage(here, tiny, [BaseRate()])
+    here.append("answers", answer(here.read("questions")[:4], tiny, max_new_tokens=6))
+    n = len(here.read("questions"))
+    with pytest.raises(InvalidData, match=f"4 of {n} questions are answered: calibrant answer"):
+        grade_stage(here)
+
+
+def test_edited_questions_are_not_mixed(
+    own_questions: str, tiny: LocalModel, tmp_path: Path
+) -> None:
+    path = Path(own_questions)
+    mine = tmp_path / path.name
+    mine.write_bytes(path.read_bytes())
+    open_run(tmp_path / "run", tiny, str(mine), sizes=SIZES)
+    open_run(tmp_path / "run", tiny, str(mine), sizes=SIZES)
+    mine.write_text(mine.read_text() + "\n")
+    with pytest.raises(Mismatch, match="was made with files"):
+        open_run(tmp_path / "run", tiny, str(mine), sizes=SIZES)
+
+
+def test_another_calibrator_or_reader_is_fitted_anew(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / "run")
+    here = Run(tmp_path / "run")
+    made = here.manifest["identity"]["model"]
+    reader = Given(made["name"], made["revision"])
+    before = list(here.manifest["fitted"])
+
+    def artefact() -> dict[str, Any]:
+        place = here.folder / "artefacts" / "base_rate-open" / "artefact.json"
+        found: dict[str, Any] = json.loads(place.read_text())
+        return found
+
+    fit_stage(here, reader, [BaseRate()], calibrator="isotonic")
+    assert artefact()["calibrator"]["name"] == "isotonic"
+    assert list(here.manifest["fitted"]) == before, "the lead of the report stays"
+    told: list[str] = []
+    fit_stage(here, reader, [BaseRate()], calibrator="isotonic", say=told.append)
+    assert not told, "nothing to do"
+    fit_stage(here, Given("another", "x"), [BaseRate()], calibrator="isotonic", say=told.append)
+    assert any("base_rate" in line for line in told)
+
+
+def test_entropy_is_learned_without_verdicts(finished: Path, tmp_path: Path) -> None:
+    """Only calibrating takes verdicts; what learns from verdicts is left out, and told."""
+    shutil.copytree(finished, tmp_path / "run")
+    here, said = Run(tmp_path / "run"), list[str]()
+    seed = here.manifest["identity"]["seed"]
+    train = {i.answer.id for i in here.graded() if split_of(i.question, seed) == "train"}
+    here.regrade(
+        [
+            replace(g, verdict=Verdict.UNGRADED, reason="not read") if g.answer_id in train else g
+            for g in here.read("grades")
+        ]
+    )
+    made = here.manifest["identity"]["model"]
+    forms = [BaseRate(), SequenceLikelihood()]
+    fit_stage(here, Given(made["name"], made["revision"]), forms, say=said.append)
+    fitted = [name.partition("-")[0] for name in here.manifest["fitted"]]
+    assert set(fitted) == {"sequence_likelihood"}
+    assert "none of the" in here.manifest["left_out"]["base_rate-open"]
 
 
 def test_a_run_goes_on_without_a_format_that_is_all_right(

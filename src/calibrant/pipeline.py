@@ -35,7 +35,7 @@ from calibrant.models.local import LocalModel
 from calibrant.models.model import Model
 from calibrant.parallel import side_by_side
 from calibrant.questions.mixture import Sizes, choose, composition
-from calibrant.questions.source import iterate_questions
+from calibrant.questions.source import content, files_of, iterate_questions
 from calibrant.questions.splits import split_of
 from calibrant.records import Answered, Confidence, Graded, content_hash
 from calibrant.reporting.html import write_report
@@ -69,6 +69,7 @@ def open_run(
         "model": asdict(model.name),
         "prompt": Prompts(model.tokenizer).label,
         "questions": questions,
+        **({"files": content(questions)} if any(files_of(questions)) else {}),
         **({"columns": dict(reading.columns)} if reading.columns else {}),
         **({"n_shots": reading.n_shots} if reading.n_shots else {}),
         "sizes": asdict(sizes),
@@ -114,8 +115,19 @@ def answer_stage(
 
 
 def grade_stage(run: Run, grader: str | Grader = "exact") -> Mapping[str, int]:
-    """Grade all answers anew; the model is not asked. Returns the number of each verdict."""
+    """Grade all answers anew; the model is not asked. Returns the number of each verdict.
+
+    Raises
+    ------
+    InvalidData
+        When not all questions are answered yet.
+    """
     use = grader_called(grader) if isinstance(grader, str) else grader
+    if "answers" not in run.manifest.get("finished", {}):
+        n, whole = len(run.read("answers")), len(run.read("questions"))
+        raise InvalidData(
+            f"{run.folder}: {n} of {whole} questions are answered: calibrant answer comes first"
+        )
     questions = {question.id: question for question in run.read("questions")}
     items = [Answered(question=questions[a.question_id], answer=a) for a in run.read("answers")]
     grades = grade(items, use, note=run.note)
@@ -168,17 +180,23 @@ def fit_stage(
         When nothing could be fitted.
     """
     items = run.graded()
+    if not items:
+        raise NothingGraded(f"{run.folder} holds no grades: calibrant grade comes first")
     require(estimators, model, items, say)
     use = registry.get("calibration", calibrator)()
     seed = run.manifest["identity"]["seed"]
     model = copy.copy(model)
     model.cache = run.folder / "cache"
     kinds = sorted({item.question.format for item in items})
+    how = {"calibrator": calibrator, "reader": model.name.revision or model.name.name}
+    before = dict(run.manifest.get("fitted", {}))
     ahead, jobs, asked = [], [], []
     left_out: dict[str, InvalidData | None] = {}
     for kind in ("all",) if together and len(kinds) > 1 else kinds:
         splits = by_split([i for i in items if kind in ("all", i.question.format)], seed)
-        left_out[kind] = _unlearnable(splits)
+        untaught = _unlearnable(splits["train"], "training")
+        uncalibrated = _unlearnable(splits["calibration"], "calibration")
+        left_out[kind] = uncalibrated and (untaught or uncalibrated)
         new: list[Estimator] = []
         for estimator in estimators if left_out[kind] is None else ():
             if kind != "all" and kind not in estimator.formats:
@@ -186,7 +204,11 @@ def fit_stage(
                 continue
             name = "-".join(filter(None, (estimator.name, estimator.variant, kind)))
             asked.append(name)
-            if f"confidences/{name}" not in run.manifest.get("finished", {}):
+            if untaught and estimator.learns_from_verdicts:
+                left_out[name] = untaught
+                continue
+            is_there = f"confidences/{name}" in run.manifest.get("finished", {})
+            if not is_there or how != {key: before.get(name, {}).get(key) for key in how}:
                 jobs.append((run.folder, name, estimator, use, splits, model, seed, say))
                 new.append(estimator)
         ahead.append((new, splits, model, say))
@@ -199,21 +221,20 @@ def fit_stage(
     for name, told, found in side_by_side(_fit_one, jobs, worth_it=worth_it):
         left_out[name] = told if isinstance(told, InvalidData) else None
         if not isinstance(told, InvalidData):
-            run.note(fitted={**run.manifest.get("fitted", {}), name: told})
+            run.note(fitted={**run.manifest.get("fitted", {}), name: {**told, **how}})
             run.replace(f"confidences/{name}", found)
     fitted = run.manifest.get("fitted", {})
-    run.note(fitted={name: fitted[name] for name in sorted(fitted, key=[*asked, *fitted].index)})
+    run.note(fitted={name: fitted[name] for name in sorted(fitted, key=[*before, *asked].index)})
     _tell_left_out(run, left_out, say)
     errors = [error for error in left_out.values() if error]
     if errors and not set(asked) & set(run.manifest.get("fitted", {})):
         raise type(errors[0])("; ".join(dict.fromkeys(map(str, errors))))
 
 
-def _unlearnable(splits: Mapping[str, Sequence[Graded]]) -> InvalidData | None:
-    """Why no estimator can learn from these answers, if none can."""
+def _unlearnable(items: Sequence[Graded], split: str) -> InvalidData | None:
+    """Why nothing can be learned from the verdicts on these answers, if so."""
     try:
-        for name, split in (("train", "training"), ("calibration", "calibration")):
-            graded_only(splits[name], split)
+        graded_only(items, split)
     except (NothingGraded, TooFewClasses) as error:
         return error
     return None
@@ -249,7 +270,7 @@ def _fit_one(
 ) -> tuple[str, dict[str, Any] | InvalidData, list[Confidence]]:
     """Fit, save the artefact, and score once; what the run keeps of it, or why it cannot be."""
     start = time.monotonic()
-    place = folder / "checkpoints" / name
+    place = folder / "checkpoints" / f"{name}-{content_hash(asdict(model.name))[:8]}"
     learn = splits["train"], splits["validation"]
     scored = [*splits["calibration"], *splits["test"]]
     none = registry.get("calibration", "none")()
@@ -351,7 +372,8 @@ def run(
     )
     answer_stage(here, model, say=say, progress=progress)
     unanswered = here.manifest.get("judge", {}).get("n_failed")  # a judge may be there again
-    if unanswered or here.manifest.get("graded_by") != use.digest:
+    is_graded = "grades" in here.manifest["finished"]
+    if unanswered or not is_graded or here.manifest.get("graded_by") != use.digest:
         say(f"verdicts: {dict(grade_stage(here, grader))}")
     fit_stage(here, model, forms, together=together, say=say)
     here.note(seconds_before_evaluation=round(time.monotonic() - start, 1))

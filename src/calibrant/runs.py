@@ -60,10 +60,12 @@ class Run:
             found = self.manifest["identity"]
         except (ValueError, KeyError, TypeError) as error:
             raise DamagedFile(f"{path} is damaged: {error}") from error
-        for name, value in (identity or {}).items():
-            if found.get(name) != value:
+        wanted = found if identity is None else identity
+        for name in dict.fromkeys([*wanted, *found]):
+            if found.get(name) != wanted.get(name):
                 raise Mismatch(
-                    f"{folder} was made with {name} {found.get(name)!r}, not {value!r}:"
+                    f"{folder} was made with {name} {found.get(name)!r}, not"
+                    f" {wanted.get(name)!r}:"
                     " name another folder, or delete this one"
                 )
 

@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from calibrant.errors import NothingGraded
-from calibrant.evaluation.evaluate import MEASURES, Settings, answered, evaluate
+from calibrant.evaluation.evaluate import BRIER_PARTS, MEASURES, Settings, answered, evaluate
 from calibrant.evaluation.table import Column, Table
 
 N = 400
@@ -112,6 +112,22 @@ def test_pairing_is_tighter_than_apart(found: dict) -> None:  # type: ignore[typ
         for name in ("lead", "noisy")
     ]
     assert paired["high"] - paired["low"] < sum(widths)
+
+
+def test_the_brier_score_has_its_parts(found: dict) -> None:  # type: ignore[type-arg]
+    one, part = row(found, "lead", "open", "seen"), table()
+    kept = (part.format == "open") & (part.subset == "seen")
+    p, y = part.columns[-1].confidence[kept], part.correct[kept]
+    known = ~np.isnan(y) & ~np.isnan(p)
+    rate = y[known].mean()
+    assert one["brier_uncertainty"]["value"] == pytest.approx(rate * (1 - rate))
+    bins = np.ceil(p[known] * 10)
+    sizes = [(bins == b).mean() for b in range(11)]
+    gaps = [(y[known] - p[known])[bins == b].mean() if s else 0 for b, s in enumerate(sizes)]
+    expected = float(np.dot(sizes, np.square(gaps)))
+    assert one["brier_reliability"]["value"] == pytest.approx(expected, rel=1e-6)
+    assert one["brier_resolution"]["value"] > 0
+    assert not {c["metric"] for c in found["comparisons"]} & set(BRIER_PARTS)
 
 
 def test_subjects_tell_three_things(found: dict) -> None:  # type: ignore[type-arg]

@@ -23,7 +23,7 @@ from calibrant.experiments.experiment import (
     Difference,
     verdict,
 )
-from calibrant.experiments.fitting import Fit, Missing
+from calibrant.experiments.fitting import Fit, Missing, calibrated
 from calibrant.experiments.subject_shift import as_many, few
 from calibrant.experiments.user_study import together
 from calibrant.models.model import Given
@@ -104,15 +104,33 @@ def test_undefined_is_none() -> None:
 
 
 def test_rulings() -> None:
-    up = Difference(value=0.1, low=0.05, high=0.15, se=0.025, df=13, n=100)
+    up = Difference(value=0.1, se=0.025, df=13, n=100)
     claim, against = Claim(name="a", text="", wish=1), Claim(name="b", text="", wish=-1)
     assert claim.ruling(up, up.p()) == "shown"
     assert against.ruling(up, up.p(-1)) == "reversed"
     assert claim.ruling(up, 0.2) == "undecided"
-    down = Difference(value=-0.01, low=-0.03, high=0.01, se=0.01, df=13, n=100)
+    down = Difference(value=-0.01, se=0.01, df=13, n=100)
     margin = Claim(name="c", text="", margin=0.05)
-    assert margin.ruling(down, down.p(1, 0.05)) == "shown"
+    assert margin.ruling(down, margin.p(down)) == "shown"
+    within = Claim(name="d", text="", margin=0.05, is_within=True)
+    far, odd = (Difference(value=v, se=0.01, df=13, n=100) for v in (-0.16, 0.1))
+    assert [within.ruling(d, within.p(d)) for d in (down, far, odd)] == [
+        "shown", "reversed", "reversed",
+    ]  # fmt: skip
+    near = Difference(value=0.045, se=0.01, df=13, n=9)
+    assert within.ruling(near, within.p(near)) == "undecided"
+    picked = Claim(name="e", text="", is_least_clear=True)
+    assert picked.ruling(far, picked.p(far)) == "undecided"
+    assert picked.ruling(up, picked.p(up)) == "shown"
     assert claim.ruling(down, down.p()) == "undecided"
+
+
+def test_interval_and_p_agree() -> None:
+    for value in (0.019, 0.0219, 0.0221, 0.03, -0.03):
+        found = Difference(value=value, se=0.01, df=11, n=9)
+        assert found.low is not None and found.high is not None
+        assert (found.low > 0 or found.high < 0) == (found.p() < 0.05)
+    assert Difference(value=0.1, se=np.nan, df=11, n=9).low is None
 
 
 def test_verdicts() -> None:
@@ -139,11 +157,8 @@ def test_passed_tells_never_from_not_defined() -> None:
             n, sign = int(one.rpartition(" ")[2]), 1 if metric == "auroc" else -1
             if other == "token_entropy":
                 return None
-            low = (
-                0.1 if n >= {"zero_shot": 100, "sequence_likelihood": 10_000}.get(other, 0) else -1
-            )
-            ends = sorted((sign * low, sign * 2.0))
-            return Difference(value=sign, low=ends[0], high=ends[1], se=1, df=9, n=9)
+            is_clear = n >= {"zero_shot": 100, "sequence_likelihood": 10_000}.get(other, 0)
+            return Difference(value=sign, se=0.1 if is_clear else 1, df=9, n=9)
 
     rows = label_count.passed(Found(), (50, 100, 200))  # type: ignore[arg-type]
     for metric in ("auroc", "brier_score"):
@@ -180,6 +195,19 @@ def test_what_the_tests_of_two_seeds_share_is_drawn_for_both() -> None:
     assert np.std(spread) == pytest.approx(np.mean(errors), rel=0.15)
 
 
+def test_a_flat_map_keeps_the_ranking() -> None:
+    """Calibration answers that call for a falling map do not take the scores' order from them."""
+    held, judged = items(60, 1), items(200, 2)
+    wrong_way = np.where([item.correct for item in held], -1.0, 1.0) + np.linspace(0, 1, 60)
+    scores = np.random.default_rng(0).normal(size=200)
+    scores[::7] = np.nan
+    there = ~np.isnan(scores)
+    for name in ("platt", "temperature"):
+        p = calibrated(wrong_way, held, scores, judged, name)
+        assert np.ptp(p[there]) < 1e-8 and np.isnan(p[~there]).all()
+        assert (np.argsort(p[there]) == np.argsort(scores[there])).all()
+
+
 def test_the_least_clear_of_all_or_of_none() -> None:
     panel, answers, _ = made()
     found, rival = worst(panel, "good", ["same", "poor"], "auroc", 1)
@@ -192,8 +220,8 @@ def test_the_least_clear_of_all_or_of_none() -> None:
 
 
 def test_clearness_knows_degrees_of_freedom() -> None:
-    few = Difference(value=0.1, low=0.0, high=0.2, se=0.04, df=2, n=9)
-    many = Difference(value=0.1, low=0.0, high=0.2, se=0.045, df=200, n=900)
+    few = Difference(value=0.1, se=0.04, df=2, n=9)
+    many = Difference(value=0.1, se=0.045, df=200, n=900)
     assert few.clearness() < many.clearness() and many.clearness(-1) < few.clearness(-1) < 0
 
 

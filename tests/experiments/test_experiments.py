@@ -116,6 +116,7 @@ def test_every_other_one(small: None, tmp_path: Path, monkeypatch: pytest.Monkey
             continue
         found[name] = results.done(name, one, f"calibrant experiment {name}")
         checked(found[name], tmp_path / name)
+        assert not found[name]["bench"]["has_opened"], "a quick run looks at no unseen subject"
         if name in DATA:
             assert found[name]["verdict"] == NOT_RUN
             assert f"{DATA[name]}" in found[name]["not_run"][0] and not found[name]["tables"]
@@ -159,8 +160,8 @@ def test_openings_of_unseen_subjects_are_logged(tmp_path: Path) -> None:
     """Once a run, and none of a quick one, which does not open them."""
     bench = {
         "is_usual": True, "subset": "unseen", "models": ["m (1)"], "questions": "almanac",
-        "seeds": [0, 1], "has_opened": True, "quick": False, "numbers": "", "sizes": dict.fromkeys(
-            ("train", "validation", "calibration", "test"), 1),
+        "seeds": [0, 1], "has_opened": True, "quick": False, "numbers": "",
+        "counts": {"open": {"train": 9, "unseen": 5}},
     }  # fmt: skip
     made = {"date": "2026-01-01", "commit": "c1", "cpu": "x", "n_cores": 1, "memory_gib": 1}
     one = {
@@ -207,5 +208,7 @@ def test_quick_from_the_command_line(tmp_path: Path) -> None:
     for name in NAMES:
         found = json.loads((tmp_path / name / "findings.json").read_text())
         checked(found, tmp_path / name)
-        assert len(found["bench"]["models"]) == 2 * registry.get("experiments", name).uses_models
+        experiment = registry.get("experiments", name)
+        n_models = (1 + experiment.on_all) * experiment.uses_models
+        assert len(found["bench"]["models"]) == n_models, name
         assert found["verdict"] != NOT_RUN, name

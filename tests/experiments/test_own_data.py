@@ -104,9 +104,13 @@ def test_how_many_labels_ones_own_questions_take(
     assert "graded by exact" in page and "relative=0.5" in page
     assert "Labels until" in page
     assert len(list((tmp_path / "cache" / "answers").iterdir())) == 2  # fitting, testing
-    call(*words)  # another grader's verdicts are others
-    assert len(list((tmp_path / "cache" / "answers").iterdir())) == 4
-    assert "graded by" not in (tmp_path / "pages" / "label_count.md").read_text()
+    call(*words)  # another grader's verdicts are others, on the same answers
+    assert len(list((tmp_path / "cache" / "answers").iterdir())) == 2
+    page = (tmp_path / "pages" / "label_count.md").read_text()
+    assert "graded by" not in page and "on the models that come with" not in page
+    assert "claims are told of the seen subjects" in page and "24 to 48 open answers" in page
+    again = json.loads((tmp_path / "label_count" / "findings.json").read_text())
+    assert again["tables"]["sizes"] != found["tables"]["sizes"]
 
 
 def test_more_questions_only_where_they_are_needed() -> None:
@@ -127,7 +131,7 @@ def test_twenty_thousand_training_questions_are_there() -> None:
 
 
 def test_edited_questions_are_other_questions(tmp_path: Path) -> None:
-    from calibrant.experiments.pool import content
+    from calibrant.questions.source import content
     from calibrant.records import content_hash
 
     path = tmp_path / "set" / "q.csv"
@@ -136,7 +140,6 @@ def test_edited_questions_are_other_questions(tmp_path: Path) -> None:
     names = [f"table:{path}", str(path), f"mmlu:{path.parent}", f"x.csv, {path}", f"unseen={path}"]
     before = [content(name) for name in names]
     path.write_text("question,target\na,c\n")
-    content.cache_clear()
     assert all(content(name) != old for name, old in zip(names, before))
     assert content("almanac") == content_hash([])  # as it always was
 
@@ -168,7 +171,8 @@ def test_selfaware_without_unanswerable_questions_of_ones_own(
     ]
     place.write_text(json.dumps({"example": rows}))
     found = done("unanswerable", tmp_path, own, data=tmp_path / "data")
-    assert [name.split("_")[0] for name in found["tables"]] == ["selfaware"] * 3
+    assert list(found["tables"]) == ["selfaware", "selfaware_separation"]
+    assert any("the correctness AUROC on SelfAware" in told for told in found["not_run"])
     assert any("no unanswerable" in told for told in found["not_run"])
 
 

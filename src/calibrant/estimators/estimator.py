@@ -73,6 +73,11 @@ class Estimator(ABC):
         check_choices(self)
 
     @property
+    def learns_from_verdicts(self) -> bool:
+        """Whether `fit` needs graded answers; calibrating does in any case."""
+        return self.learns
+
+    @property
     def variant(self) -> str:
         """The form in a word, empty for the usual one."""
         return ""

@@ -42,6 +42,11 @@ class SemanticEntropyProbe(Compared):
         return super().needs | {Capability.HIDDEN_STATES}
 
     @property
+    def learns_from_verdicts(self) -> bool:
+        """Entropies are learned, not grades."""
+        return False
+
+    @property
     def score_is_confidence(self) -> bool:
         """It claims a low entropy, not that the answer is right."""
         return False

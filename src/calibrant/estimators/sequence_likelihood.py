@@ -50,6 +50,11 @@ class SequenceLikelihood(Estimator):
         """Of the head only."""
         return self.form == "head"
 
+    @property
+    def learns_from_verdicts(self) -> bool:
+        """The head does."""
+        return self.form == "head"
+
     def fit(
         self,
         train: Sequence[Graded],

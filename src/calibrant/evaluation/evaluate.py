@@ -16,9 +16,11 @@ from calibrant.metrics import Resamples
 from calibrant.parallel import side_by_side
 
 SCHEMA = 1
+BRIER_PARTS = ("brier_reliability", "brier_resolution", "brier_uncertainty")
+"""Of `metrics.brier_decomposition`; what the bins hide is the rest of the score."""
 CLAIMS = (  # need a confidence that claims to be P(correct)
     "ece", "ece_floor", "ece_corrected", "ece_subject_mean", "ece_folded", "smooth_ece",
-    "brier_score", "log_loss",
+    "brier_score", *BRIER_PARTS, "log_loss",
 )  # fmt: skip
 RANKS = ("auroc", "auroc_subject_mean", "aurc", "coverage_90", "coverage_95")
 MEASURES = ("accuracy", *CLAIMS, *RANKS)
@@ -201,8 +203,11 @@ def _metric(
 ) -> Callable[..., Any]:
     """A metric as a function of (confidence, correct, weights, subject weights)."""
     options: dict[str, Any] = {}
-    if name.startswith("ece"):
+    if name.startswith("ece") or name in BRIER_PARTS:
         options["n_bins"] = settings.n_bins
+    if name in BRIER_PARTS:
+        part = name.removeprefix("brier_")
+        return lambda p, y, w, drawn: getattr(metrics.brier_decomposition(p, y, w, **options), part)
     if name == "log_loss":
         options["clip"] = settings.clip
     if name.endswith("_subject_mean"):
@@ -268,7 +273,7 @@ def _compare(
             one, other = measured[column.key], measured[baseline.key]
             if (np.isnan(column.confidence) != np.isnan(baseline.confidence)).any():
                 one, other = work(column, among=baseline), work(baseline, among=column)
-            for name in one:
+            for name in (name for name in one if name not in BRIER_PARTS):
                 difference = _Measured(reason=one[name].reason or other[name].reason)
                 if not difference.reason:
                     difference = _Measured(

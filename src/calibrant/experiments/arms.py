@@ -209,14 +209,14 @@ def worst(
     The lead is better than all when it is better than this one. None where one is undefined: a
     claim about all says nothing then. What hardly ever gives a confidence is no baseline.
     """
-    found = [(panel.difference(lead, b, metric), b) for b in baselines if _speaks(panel, b)]
+    found = [(panel.difference(lead, b, metric), b) for b in baselines if speaks(panel, b)]
     told = [(d, b) for d, b in found if d is not None]
     if not told or len(told) < len(found):
         return None, ""
     return min(told, key=lambda pair: pair[0].clearness(wish))
 
 
-def _speaks(panel: Panel, arm: str) -> bool:
+def speaks(panel: Panel, arm: str) -> bool:
     """Whether it has a confidence for a tenth of the answers or more."""
     given = [np.isfinite(cell.confidence) for cell in panel.of(arm)]
     return bool(given) and bool(np.concatenate(given).mean() >= LEAST_SHARE)

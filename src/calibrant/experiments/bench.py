@@ -26,12 +26,13 @@ from calibrant.experiments.fitting import (
     prepare,
     read_scores,
 )
-from calibrant.experiments.pool import MORE, content, n_per_subject, pool
+from calibrant.experiments.pool import MORE, n_per_subject, pool
 from calibrant.grades.grader import Grader, grade, grader_called
 from calibrant.models.local import LocalModel, embedded
 from calibrant.parallel import side_by_side
 from calibrant.pipeline import answer_stage, grade_stage
 from calibrant.questions.mixture import Sizes, choose
+from calibrant.questions.source import content
 from calibrant.questions.splits import HELD_OUT, split_of, subset_of
 from calibrant.records import (
     Answered,
@@ -142,10 +143,13 @@ class Bench:
     def _own(self) -> list[Any]:
         """What answers depend on besides, where it is not the usual."""
         return [
-            *([self.grader.digest] if self.grader.digest != EXACT.digest else []),
             *([dict(self.reading.columns)] if self.reading.columns else []),
             *(["malformed rows left out"] if self.reading.malformed.skip else []),
         ]
+
+    @cached_property
+    def _content(self) -> str:
+        return content(self.questions)
 
     @cached_property
     def used_seeds(self) -> tuple[int, ...]:
@@ -172,7 +176,8 @@ class Bench:
         return {
             "models": [asdict(model.name) for model in self.loaded],
             "load": dict(self.load),
-            "questions": [self.questions, content(self.questions), *self._own],
+            "questions": [self.questions, self._content, *self._own],
+            "grader": self.grader.digest,
             "seeds": list(self.used_seeds),
             "sizes": asdict(self.sizes),
             "n_resamples": self.n_resamples,
@@ -208,7 +213,8 @@ class Bench:
         Parameters
         ----------
         n_train
-            Training answers; 0 for the usual number. A larger number only adds.
+            Training answers; 0 for the usual number. With more of them than the almanac usually
+            has questions for, all splits of the mixture are drawn anew.
 
         Raises
         ------
@@ -218,7 +224,7 @@ class Bench:
         sizes = replace(self.sizes, train=n_train or self.sizes.train)
         none = replace(sizes, train=0, validation=0, calibration=0)
         fitting = self._drawn(model, replace(sizes, unanswerable=0), ("seen",), seed)
-        testing = self._drawn(model, none, (*HELD_OUT, "unanswerable"), 0)
+        testing = self._drawn(model, none, (*self._held_out, "unanswerable"), 0)
         found: dict[str, list[Graded]] = {
             name: []
             for name in ("train", "validation", "calibration", "seen", *HELD_OUT, "unanswerable")
@@ -233,7 +239,19 @@ class Bench:
             if not found[name]:
                 which = f" for the split {name}" if any(found.values()) else ""
                 raise DataUnavailable(f"{self.questions} has no {kind} questions{which}")
+            most = self.counts.setdefault(kind, {})
+            most[name] = max(most.get(name, 0), len(found[name]))
         return found
+
+    @property
+    def _held_out(self) -> tuple[str, ...]:
+        """The new subjects that are looked at."""
+        return tuple(name for name in HELD_OUT if name == "development" or not self.quick)
+
+    @cached_property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Format -> split -> the most answers of it that a model and seed had."""
+        return {}
 
     def formats(self) -> tuple[list[Format], list[str]]:
         """The formats that there are questions of, and a line on each other."""
@@ -249,7 +267,17 @@ class Bench:
     def judged(self, splits: Splits) -> tuple[str, list[Graded]]:
         """The subset that claims are about, and its answers; seen ones where there are no other."""
         name = self.subset if splits[self.subset] else "seen"
+        self._judged.add(name)
         return name, splits[name]
+
+    @property
+    def was_judged(self) -> str:
+        """The subset that claims were about, once `judged` was asked."""
+        return " and ".join(sorted(self._judged)) or self.subset
+
+    @cached_property
+    def _judged(self) -> set[str]:
+        return set()
 
     def _drawn(
         self, model: LocalModel, sizes: Sizes, subsets: tuple[str, ...], seed: int
@@ -258,7 +286,7 @@ class Bench:
         further = [n_each] if n_each > MORE[1] else []  # the key of smaller draws has none
         key = content_hash(
             asdict(model.name), Prompts(model.tokenizer).label, self.questions,
-            content(self.questions), asdict(sizes), list(subsets), seed, *self._own, *further,
+            self._content, asdict(sizes), list(subsets), seed, *self._own, *further,
         )  # fmt: skip
 
         def drawn() -> list[Question]:
@@ -266,6 +294,8 @@ class Bench:
             every, told = pool(self.questions, n_each, seed, columns, skip)
             if told:
                 self.say(told)
+            closed = {*HELD_OUT} - {*self._held_out}
+            every = tuple(q for q in every if q.source.split not in closed)
             return choose(every, sizes, subsets, seed, malformed=Malformed(skip=skip))
 
         return self.answered(model, drawn, key)
@@ -292,7 +322,8 @@ class Bench:
             if "questions" not in finished:
                 run.replace("questions", questions() if callable(questions) else questions)
             unanswered = run.manifest.get("judge", {}).get("n_failed")  # a judge may be there again
-            if "grades" not in finished or unanswered:
+            is_stale = run.manifest.get("graded_by") != self.grader.digest
+            if "grades" not in finished or unanswered or is_stale:
                 self.say(f"{model.name.name} answers")
                 answer_stage(run, model)
                 grade_stage(run, self.grader)
@@ -301,7 +332,8 @@ class Bench:
 
     def graded(self, items: Sequence[Answered], grader: str, key: str) -> list[Graded]:
         """Given answers with their verdicts by a grader, computed once."""
-        place = self.out / "cache" / "grades" / f"{content_hash(grader, key)}.parquet"
+        by = grader_called(grader).digest
+        place = self.out / "cache" / "grades" / f"{content_hash(by, key)}.parquet"
         if not place.exists():
             self.say(f"{grader} grades {len(items)} answers")
             write_parquet(place, map(to_row, grade(items, grader)))

@@ -219,6 +219,6 @@ def difference(
 ) -> Difference:
     """The mean of paired differences, from each one's value and replicates (R,)."""
     value, mean = float(np.mean(values)), np.mean(replicates, axis=0)
-    inner = metrics.interval(value, mean)
-    se = float(np.nanstd(mean, ddof=1)) if np.isfinite(mean).sum() > 1 else np.nan
-    return Difference(value=value, low=inner.low, high=inner.high, se=se, df=df, n=n, about=about)
+    is_defined = metrics.interval(value, mean).low is not None
+    se = float(np.nanstd(mean, ddof=1)) if is_defined else np.nan
+    return Difference(value=value, se=se, df=df, n=n, about=about)

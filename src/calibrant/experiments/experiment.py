@@ -33,18 +33,30 @@ class Difference:
 
     value: float
     """On the answers themselves, the mean over models and seeds."""
-    low: float | None
-    """Lower end of the 95 % interval."""
-    high: float | None
-    """Upper end."""
     se: float
-    """Standard deviation of the replicates."""
+    """Standard deviation of the replicates; NaN where too few of them are defined."""
     df: int
     """What was resampled, less one."""
     n: int
     """Questions."""
     about: str = ""
     """Models, seeds, subset: what it is a difference over."""
+
+    @property
+    def low(self) -> float | None:
+        """Lower end of the 95 % interval: Student's t with `df`, as the p-value."""
+        return self._end(-1)
+
+    @property
+    def high(self) -> float | None:
+        """Upper end."""
+        return self._end(1)
+
+    def _end(self, side: int) -> float | None:
+        if not np.isfinite(self.se):
+            return None
+        reach = float(stats.t.ppf(1 - LEVEL / 2, max(self.df, 1))) * self.se
+        return self.value + side * reach
 
     def clearness(self, wish: int = 1) -> float:
         """How far on the wished side it lies: 1 - p there, p - 1 on the other."""
@@ -70,6 +82,16 @@ class Claim:
     """Sign of the difference that the claim wishes for."""
     margin: float = 0.0
     """Above 0: the difference may fall short of 0 by less than this ("no worse than")."""
+    is_within: bool = False
+    """The difference may not pass 0 by the margin either ("stays where it is")."""
+    is_least_clear: bool = False
+    """About the least clear of several differences: all lie on the wished side when this one does,
+    but the reverse of this one, picked as the worst, shows nothing."""
+
+    def p(self, found: Difference) -> float:
+        """Two-sided p-value of the edge that the difference lies nearest to."""
+        sides = (1, -1) if self.is_within else (self.wish,)
+        return max(found.p(side, self.margin) for side in sides)
 
     def ruling(self, found: Difference, p: float) -> str:
         """shown, reversed or undecided, by a p-value that may be adjusted.
@@ -78,7 +100,10 @@ class Claim:
         """
         if p >= LEVEL or found.low is None:
             return "undecided"
-        return "shown" if self.wish * found.value + self.margin > 0 else "reversed"
+        size = -abs(found.value) if self.is_within else self.wish * found.value
+        if size + self.margin > 0:
+            return "shown"
+        return "undecided" if self.is_least_clear else "reversed"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from calibrant import registry
 from calibrant.errors import InvalidData
@@ -30,6 +31,7 @@ Floats = NDArray[np.float64]
 Found = Mapping[str, tuple[float, str]]
 """Answer id -> score (NaN where missing) and why it is missing."""
 LONG = {"open": "Open-ended", "choice": "Multiple choice"}
+HAIR = 1e-9
 EPOCH = 2
 """Raised when what an estimator computes changes without its settings changing."""
 
@@ -192,7 +194,9 @@ def calibrated(
 ) -> Floats:
     """(N,) confidences by a calibrator that is fitted on the held-out answers.
 
-    All are missing (NaN) where these have no scores, or are all right or all wrong.
+    Where these call for a map that falls, it is flat: what is told apart by a hair then keeps the
+    order of the scores, so that the ranking is that of the estimator. All are missing (NaN) where
+    the held-out answers have no scores, or are all right or all wrong.
     """
     known = np.array([i.is_graded for i in held], dtype=bool) & ~np.isnan(held_scores)
     correct = correct_of(held)[known]
@@ -200,7 +204,12 @@ def calibrated(
         return np.full(len(scores), np.nan)
     subjects = np.array(subjects_of(held), dtype=str)[known]
     fitted = registry.get("calibration", calibrator)().fit(held_scores[known], correct, subjects)
-    return np.asarray(fitted.confidence(scores, subjects_of(judged)), dtype=np.float64)
+    found = np.asarray(fitted.confidence(scores, subjects_of(judged)), dtype=np.float64)
+    levels = np.unique(found[~np.isnan(found)])
+    if len(levels) == 1:
+        ranks = rankdata(scores, "dense", nan_policy="omit") / (len(scores) + 1)
+        found = found + HAIR * (ranks if levels[0] < 0.5 else ranks - 1)
+    return found
 
 
 def correct_of(items: Sequence[Graded]) -> Floats:

@@ -73,7 +73,10 @@ class LabelCount(Experiment):
             for seed in bench.used_seeds
         )
         sizes = [n for n in wanted if n <= there] or [there]
-        chosen = {name: arms.Arm(form) for name, form in zip(BASELINES, forms(*BASELINES))}
+        chosen = {
+            name: arms.Arm(form, n_train=n_train)
+            for name, form in zip(BASELINES, forms(*BASELINES))
+        }
         for label, form in LEARNED.items():
             for n in sizes:
                 chosen[f"{label}, {n}"] = arms.Arm(form, train=_first(n), n_train=n_train)
@@ -102,7 +105,16 @@ class LabelCount(Experiment):
             missing.append("10,000 and 20,000 training answers: --full")
         return Findings(
             differences=arms.claimed(panel, pairs),
-            tables={"sizes": arms.rows(panel), "passed": table},
+            tables={
+                "sizes": arms.rows(panel),
+                "passed": table,
+                "differences": arms.against(
+                    panel,
+                    [arm for arm in panel.arms if arm not in BASELINES],
+                    BASELINES,
+                    tuple(METRICS),
+                ),
+            },
             figures={"labels": drawn(panel, sizes, table)},
             notes=notes,
             not_run=missing,

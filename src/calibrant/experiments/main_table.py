@@ -47,6 +47,7 @@ class MainTable(Experiment):
                 text=f"{lead} is better than every black-box baseline ({WORDS[metric]}, open-ended,"
                 " Platt-scaled): the least clear difference",
                 wish=wish,
+                is_least_clear=True,
             )
             for short, lead in (("tuned", TUNED), ("states", STATES))
             for metric, wish in BETTER.items()
@@ -100,6 +101,9 @@ class MainTable(Experiment):
             ]
             if kind == "open":
                 differences = _claimed(panel, baselines, notes)
+                undefined = [c.name for c in self.claims if c.name not in differences]
+                if undefined:
+                    not_run.append(f"not defined on so few answers: {', '.join(undefined)}")
         notes.append(
             f"Means over models and seeds; the dear estimators ({', '.join(arms.DEAR)}) judge the"
             f" first {arms.n_dear(bench)} answers of each set at most, and are compared on these;"

@@ -19,6 +19,7 @@ from calibrant.experiments.experiment import (
     Difference,
     verdict,
 )
+from calibrant.experiments.fitting import LONG
 from calibrant.experiments.results import comma_separated, markdown, names
 from calibrant.runs import write_json, write_whole
 from calibrant.study.permutation import holm
@@ -39,10 +40,19 @@ WHY = {
 MOST_ROWS = 60
 """Longer tables stand whole in a CSV file beside the pages."""
 OPENINGS = "openings.csv"
+WHERE = {
+    "train": "to train",
+    "validation": "to validate",
+    "calibration": "to calibrate",
+    "seen": "of seen subjects to test",
+    "development": "of development subjects to test",
+    "unseen": "of unseen subjects to test",
+}
 MADE = (
     f"{DEMO} is sharpened on its own answers, as preference tuning sharpens, for so long that its"
-    " likelihood tells less: that LoRA + Prompt passes the likelihood on it is made, not found. So"
-    " is what the models say of their own answers: they were taught to judge random proposals."
+    " likelihood tells less: where LoRA + Prompt passes the likelihood on it, that is made, not"
+    " found. So is what the models say of their own answers: they were taught to judge random"
+    " proposals."
 )
 """What the models' cards tell, for whoever reads only the results."""
 
@@ -122,9 +132,8 @@ def over_all(found: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         for told in one["claims"]:
             claim, key = Claim(**told), (one["name"], told["name"])
             if key in p:
-                given = {k: v for k, v in one["differences"][claim.name].items() if k != "p"}
-                given["se"] = float("nan") if given["se"] is None else given["se"]
-                rulings[claim.name] = claim.ruling(Difference(**given), p[key])
+                found_here = _found(one["differences"][claim.name])
+                rulings[claim.name] = claim.ruling(found_here, p[key])
             else:
                 rulings[claim.name] = NOT_RUN
         made[one["name"]] = {
@@ -143,6 +152,11 @@ def _difference(
     return inner
 
 
+def _found(told: Mapping[str, Any]) -> Difference:
+    given = {name: told[name] for name in ("value", "se", "df", "n", "about")}
+    return Difference(**given | {"se": float("nan") if told["se"] is None else told["se"]})
+
+
 def _claims(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
     rows = []
     for claim in one["claims"]:
@@ -150,9 +164,7 @@ def _claims(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
         row: dict[str, Any] = {"claim": claim["text"] + _margin(claim)}
         if found:
             row |= {
-                "difference": found["value"],
-                "difference low": found["low"],
-                "difference high": found["high"],
+                **_interval(found),
                 "n": found["n"],
                 "p": _p(found["p"]),
                 "p (Holm)": _p(adjusted["p"].get(claim["name"])),
@@ -160,6 +172,11 @@ def _claims(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
         row["it is"] = adjusted["rulings"][claim["name"]]
         rows.append(row)
     return markdown(rows)
+
+
+def _interval(told: Mapping[str, Any]) -> dict[str, float | None]:
+    found = _found(told)
+    return {"difference": found.value, "difference low": found.low, "difference high": found.high}
 
 
 def _why(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
@@ -247,14 +264,13 @@ def _every_claim(
     rows = []
     for one in found:
         for claim in one["claims"]:
-            name, told = claim["name"], one["differences"].get(claim["name"], {})
+            name = claim["name"]
+            told = _interval(one["differences"][name]) if name in one["differences"] else {}
             rows.append(
                 {
                     "experiment": one["name"],
                     "claim": claim["text"] + _margin(claim),
-                    "difference": told.get("value"),
-                    "difference low": told.get("low"),
-                    "difference high": told.get("high"),
+                    **({"difference": None} | told),
                     "p (Holm)": _p(adjusted[one["name"]]["p"].get(name)),
                     "it is": adjusted[one["name"]]["rulings"][name],
                 }
@@ -266,11 +282,9 @@ def _learned_from(bench: Mapping[str, Any]) -> str:
     """Models, questions and how many of them, where the experiment takes these at all."""
     if not bench["is_usual"]:
         return " No model is asked."
-    sizes = bench["sizes"]
-    usual = (
-        f"{sizes['train']:,} open answers to train, {sizes['validation']:,} to validate,"
-        f" {sizes['calibration']:,} to calibrate, at most {sizes['test']:,} to test of each subset;"
-        " half as many choices"
+    usual = "; ".join(
+        f"{LONG[kind]} answers: " + ", ".join(f"{n:,} {WHERE[name]}" for name, n in counts.items())
+        for kind, counts in bench["counts"].items()
     )
     made = f" {MADE}" if any(DEMO in model for model in bench["models"]) else ""
     return (
@@ -293,7 +307,7 @@ def _summary(found: Sequence[Mapping[str, Any]], adjusted: Mapping[str, Mapping[
             {
                 "experiment": f"[{one['name']}]({one['name']}.md)",
                 "of the paper": one["counterpart"],
-                "verdict": mine["verdict"],
+                "verdict": mine["verdict"] + (" (a quick run)" if one["bench"]["quick"] else ""),
                 "claims shown": f"{shown} of {len(one['claims'])}" if one["claims"] else "–",
                 "seconds": f"{one['seconds']:,.0f}",
                 "commit": one["made_on"]["commit"],
@@ -302,17 +316,20 @@ def _summary(found: Sequence[Mapping[str, Any]], adjusted: Mapping[str, Mapping[
     there = {one["name"] for one in found}
     missing = [name for name in names() if name not in there]
     n = sum(len(mine["p"]) for mine in adjusted.values())
+    asked = [one["bench"] for one in found if one["bench"]["is_usual"]]
+    is_ours = all(bench["questions"] == "almanac" for bench in asked)
     lines = [
         "# Results",
         "",
-        "Every table and figure of the paper on the models that come with the package. Claims and"
+        "Tables and figures of the paper"
+        f"{' on the models that come with the package' if is_ours else ''}. Claims and"
         " the rule for the verdict are declared in each experiment's file; a claim is shown when"
         f" its paired difference is clear of zero after Holm's correction over all {n} claims.",
         "",
         markdown(rows),
-        MADE,
-        "",
     ]
+    if any(DEMO in model for bench in asked for model in bench["models"]):
+        lines += [MADE, ""]
     if any(one["claims"] for one in found):
         lines += ["## Every claim", "", _every_claim(found, adjusted)]
     if missing:

@@ -1,17 +1,13 @@
-"""The questions that experiments draw from, and what their files hold."""
+"""The questions that experiments draw from."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 
 from calibrant import registry
 from calibrant.questions.source import load_questions
-from calibrant.questions.splits import HELD_OUT
-from calibrant.records import Question, content_hash
-from calibrant.tables import Malformed, Reading, suffix_of
+from calibrant.records import Question
+from calibrant.tables import Malformed, Reading
 
 Columns = tuple[tuple[str, str], ...]
 """(field, column of another name)."""
@@ -34,27 +30,3 @@ def pool(
     reading = Reading(columns=dict(columns), malformed=Malformed(skip=skip))
     found = tuple(load_questions(questions, reading, seed))
     return found, str(reading.malformed) if reading.malformed.counts else ""
-
-
-@cache
-def content(questions: str) -> str:
-    """Hash of the files that are named, and of those in folders that are."""
-    digests = []
-    for path in _files(questions):
-        with open(path, "rb") as file:
-            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
-    return content_hash(digests)
-
-
-def _files(questions: str) -> Iterator[Path]:
-    """Files by the rule by which sources are named: FILE or NAME:PATH, held out or not."""
-    for text in map(str.strip, questions.split(",")):
-        part, _, rest = text.partition("=")
-        text = rest if part in HELD_OUT and rest else text
-        name, _, path = text.partition(":")
-        if suffix_of(text) and name not in registry.variants("questions"):
-            path = text
-        if path and Path(path).is_dir():
-            yield from (inner for inner in sorted(Path(path).rglob("*")) if inner.is_file())
-        elif path and Path(path).is_file():
-            yield Path(path)

@@ -30,8 +30,10 @@ class PromptingVsTuning(Experiment):
         ),
         Claim(
             name="over_verbal",
-            text="lora_prompt ranks better than every verbal form (AUROC, open-ended, on the"
-            " answers that both rate): the least clear difference",
+            text="lora_prompt ranks better than every verbal form that rates a tenth of the answers"
+            " or more (AUROC, open-ended, on the answers that both rate): the least clear"
+            " difference",
+            is_least_clear=True,
         ),
         Claim(
             name="brier",
@@ -63,7 +65,9 @@ class PromptingVsTuning(Experiment):
         notes = []
         if found is not None:
             differences["over_verbal"] = found
-            notes.append(f"Of the verbal forms `{rival}` is the least clear.")
+            silent = [f"`{form}`" for form in verbal if not arms.speaks(scaled, form)]
+            told = f"; {', '.join(silent)} rate less than a tenth of the answers" if silent else ""
+            notes.append(f"Of the verbal forms `{rival}` is the least clear{told}.")
         shown = {
             "ECE raw": arms.drawn(raw, "ece", ("lora_prompt", "stacked states")),
             "AUROC": arms.drawn(scaled, "auroc", ("lora_prompt", "stacked states")),

@@ -105,7 +105,7 @@ def done(name: str, bench: Bench, command: str, *, one_of_many: bool = False) ->
 def _told(experiment: Experiment, findings: Findings, bench: Bench) -> dict[str, Any]:
     """Everything that a page says, as JSON."""
     p = {
-        claim.name: findings.differences[claim.name].p(claim.wish, claim.margin)
+        claim.name: claim.p(findings.differences[claim.name])
         for claim in experiment.claims
         if claim.name in findings.differences
     }
@@ -118,7 +118,8 @@ def _told(experiment: Experiment, findings: Findings, bench: Bench) -> dict[str,
         "question": experiment.question,
         "claims": [asdict(claim) for claim in experiment.claims],
         "differences": {
-            name: {k: _plain(v) for k, v in asdict(found).items()} | {"p": p.get(name)}
+            name: {k: _plain(v) for k, v in asdict(found).items()}
+            | {"low": found.low, "high": found.high, "p": p.get(name)}
             for name, found in findings.differences.items()
         },
         "rulings": rulings,
@@ -139,9 +140,9 @@ def _told(experiment: Experiment, findings: Findings, bench: Bench) -> dict[str,
             "questions": bench.questions,
             "grader": bench.grader.label,
             "seeds": list(bench.used_seeds),
-            "subset": bench.subset,
+            "subset": bench.was_judged,
             "has_opened": bench.has_opened("unseen"),
-            "sizes": asdict(bench.sizes),
+            "counts": bench.counts,
             "quick": bench.quick,
         },
     }
@@ -204,8 +205,8 @@ def _graded(bench: Bench) -> list[str]:
 
 
 def _code() -> str:
-    """Hash of this folder's code: with other code, findings are made anew."""
-    parts = [path.read_bytes() for path in sorted(HERE.glob("*.py"))]
+    """Hash of the package's code: with other code, findings are made anew, from the cache."""
+    parts = [path.read_bytes() for path in sorted(HERE.parent.rglob("*.py"))]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 

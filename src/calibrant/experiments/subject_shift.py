@@ -38,6 +38,7 @@ class SubjectShift(Experiment):
             name="every_category",
             text="lora_prompt ranks better than the zero-shot query in every category (AUROC,"
             " open-ended): the least clear category",
+            is_least_clear=True,
         ),
         Claim(
             name="as_on_seen",
@@ -100,6 +101,11 @@ class SubjectShift(Experiment):
             pairs = {"variety": (f"{LEAD}, {ALL}", f"{LEAD}, {FEW}", "auroc")}
             differences |= arms.claimed(variety, pairs)
             tables["subjects_learned_from"] = arms.rows(variety, QUALITY)
+            tables["all_subjects_minus_few"] = [
+                row
+                for name in (LEAD, STATES)
+                for row in arms.against(variety, [f"{name}, {ALL}"], [f"{name}, {FEW}"], QUALITY)
+            ]
             notes.append(
                 f"Subjects learned from: {N_FEW} are drawn by the seed, and from all are taken as"
                 f" many training answers as these have, {len(few(splits, bench.used_seeds[0])):,}"

@@ -15,7 +15,7 @@ from calibrant.experiments.bench import Bench, forms
 from calibrant.experiments.compare import Panel
 from calibrant.experiments.drawing import histograms
 from calibrant.experiments.experiment import Claim, Difference, Experiment, Findings, Row
-from calibrant.experiments.fitting import Fit, Floats, calibrated, name_of
+from calibrant.experiments.fitting import Fit, Floats, calibrated, correct_of, name_of
 from calibrant.questions.mixture import equal_quota
 from calibrant.questions.source import load_questions
 from calibrant.records import Graded, Verdict
@@ -91,7 +91,16 @@ class Unanswerable(Experiment):
             tables["selfaware"] = _table(correct, separate)
             others = [arm for arm in chosen if arm != LEAD]
             tables["selfaware_separation"] = arms.against(separate, [LEAD], others, ("auroc",))
-            tables["selfaware_correctness"] = arms.against(correct, [LEAD], others, ("auroc",))
+            figures["selfaware_histograms"] = _drawn(separate, (LEAD, BASE, "stacked states"))
+            if correct.value(LEAD, "auroc") is not None:
+                paired = arms.against(correct, [LEAD], others, ("auroc",))
+                tables["selfaware_correctness"] = paired
+            else:
+                right = [int(np.nansum(correct_of(cell.items))) for cell in correct.of(LEAD)]
+                not_run.append(
+                    "the correctness AUROC on SelfAware, which takes answers that are right: of"
+                    f" {len(correct.of(LEAD)[0].items)} there are {min(right)} to {max(right)}"
+                )
         except CalibrantError as error:
             not_run.append(f"SelfAware: {error}")
         return Findings(

@@ -193,16 +193,13 @@ def _measures(measures: dict[str, Any]) -> Row:
 
 def _difference(row: Row) -> Difference:
     return Difference(
-        value=row["estimate"], low=row["low"], high=row["high"], se=row["se"],
+        value=row["estimate"], se=row["se"],
         df=max(row["n"] - 2, 1), n=row["n"], about="participants",
     )  # fmt: skip
 
 
 def _share(share: float, n: int) -> Difference:
-    """A share less ENOUGH, with the Agresti-Coull interval."""
+    """A share less ENOUGH, with Agresti and Coull's standard error."""
     middle = (share * n + 2) / (n + 4)
     se = float(np.sqrt(middle * (1 - middle) / (n + 4)))
-    low, high = middle - 1.96 * se - ENOUGH, middle + 1.96 * se - ENOUGH
-    return Difference(
-        value=share - ENOUGH, low=low, high=high, se=se, df=n - 1, n=n, about="thresholds"
-    )
+    return Difference(value=share - ENOUGH, se=se, df=n - 1, n=n, about="thresholds")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import ClassVar
 
 from calibrant import registry
@@ -118,3 +120,26 @@ def _source(text: str, reading: Reading, seed: int) -> QuestionSource:
 def load_questions(names: str, reading: Reading | None = None, seed: int = 0) -> list[Question]:
     """All that `iterate_questions` finds."""
     return list(iterate_questions(names, reading, seed))
+
+
+def content(questions: str) -> str:
+    """Hash of the files that are named, and of those in folders that are."""
+    digests = []
+    for path in files_of(questions):
+        with open(path, "rb") as file:
+            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return content_hash(digests)
+
+
+def files_of(questions: str) -> Iterator[Path]:
+    """Files by the rule by which sources are named: FILE or NAME:PATH, held out or not."""
+    for text in map(str.strip, questions.split(",")):
+        part, _, rest = text.partition("=")
+        text = rest if part in HELD_OUT and rest else text
+        name, _, path = text.partition(":")
+        if suffix_of(text) and name not in registry.variants("questions"):
+            path = text
+        if path and Path(path).is_dir():
+            yield from (inner for inner in sorted(Path(path).rglob("*")) if inner.is_file())
+        elif path and Path(path).is_file():
+            yield Path(path)
