@@ -12,6 +12,7 @@ import pytest
 from calibrant.errors import InvalidData, NothingGraded, UnknownName
 from calibrant.estimators.estimator import Scores, silent
 from calibrant.estimators.forms import described, restored
+from calibrant.estimators.sampling import Sampling
 from calibrant.estimators.stacked import FittedStacked, Stacked, _How, _is_of, _parts
 from calibrant.metrics import auroc
 from calibrant.models.model import Capability, Given
@@ -229,5 +230,16 @@ def test_members_must_exist() -> None:
 
 
 def test_a_variant_is_a_name_for_a_folder() -> None:
-    how = Stacked(members=("base_rate", 'text_embedding head="mlp" encoder=/a/b/d'))
-    assert how.variant == """members=('base_rate', 'text_embedding head="mlp" encoder=d')"""
+    def member(encoder: str) -> str:
+        told = f'text_embedding head="mlp" encoder={encoder}'
+        return Stacked(members=("base_rate", told)).variant
+
+    short = """members=('base_rate', 'text_embedding head="mlp" encoder=d')"""
+    assert member("d") == short and member("/a/b/d").startswith(f"{short} ")
+    encoders = ("d", "/a/b/d", "/c/d", '"/c/d"', "d@http://localhost:8000/v1", "x/" + "é" * 200)
+    many = tuple(f"verbal unread=0.{n}" for n in range(9))
+    found = [*map(member, encoders), Stacked(members=many).variant]
+    found += [Stacked(members=(*many[:-1], "base_rate")).variant]
+    found += [Sampling(equivalence="judge", judge=f"m@http://{host}/v1").variant for host in "ab"]
+    assert len(set(found)) == len(found)
+    assert not any("/" in one or len(one.encode()) > 120 for one in found)

@@ -22,10 +22,12 @@ from calibrant.errors import InvalidData, NothingGraded, TooFewClasses
 from calibrant.models.local import LocalModel
 from calibrant.models.model import Capability, Model
 from calibrant.models.prefix import Prefix
-from calibrant.records import Answered, Format, Graded
+from calibrant.records import Answered, Format, Graded, content_hash
 from calibrant.settings import check_choices, choices_of
 
 Say = Callable[[str], None]
+LONGEST = 100
+"""Bytes of the settings in a variant, which is part of a folder's name; a hash may follow."""
 
 
 def silent(line: str) -> None:
@@ -160,14 +162,17 @@ class Estimator(ABC):
 def non_default(estimator: Estimator, but: Sequence[str] = ()) -> str:
     """The settings that differ from the class's own, e.g. "kappa=0.0 n_epochs=6.0".
 
-    Of a path its last part, for this is in names of folders; `but` are left out.
+    It is part of a folder's name: of a path or an address its last part, and of all no more than
+    `LONGEST` bytes; a hash of the whole then tells apart what looks the same. `but` are left out.
     """
     usual = type(estimator)().settings()
-    return " ".join(
-        re.sub(r"=[^'\"]*/", "=", f"{name}={value}")
+    whole = " ".join(
+        f"{name}={value}"
         for name, value in estimator.settings().items()
         if value != usual[name] and name not in but
     )
+    short = re.sub(r"[^\s=@,'\"(]*/", "", whole).encode()[:LONGEST].decode(errors="ignore")
+    return whole if short == whole else f"{short} {content_hash(whole)[:6]}"
 
 
 class FittedEstimator(ABC):
