@@ -74,7 +74,8 @@ def load_artefact(
                 f"{folder} is for the model {name}: {error} If it lies elsewhere, name that place"
                 " (--model), or NAME@URL of one behind an endpoint."
             ) from error
-    return load_calibrated(folder, base, allow_mismatch=allow_mismatch), base
+    checks = {"allow_mismatch": allow_mismatch, "to_answer": to_answer}
+    return load_calibrated(folder, base, **checks), base
 
 
 def score_rows(

@@ -9,9 +9,14 @@ from typing import Any
 
 import pytest
 
-from calibrant.artefacts import load_artefact, score_rows
+from calibrant.artefacts import ask, load_artefact, score_rows
 from calibrant.calibration.platt import Platt
-from calibrant.errors import InvalidData, MissingCapability, NothingGraded
+from calibrant.errors import (
+    InvalidData,
+    Mismatch,
+    MissingCapability,
+    NothingGraded,
+)
 from calibrant.estimators.calibrated import fit_calibrated
 from calibrant.estimators.max_softmax import MaxSoftmax
 from calibrant.estimators.needs import require
@@ -25,6 +30,7 @@ from calibrant.estimators.stacked import Stacked
 from calibrant.estimators.token_entropy import TokenEntropy
 from calibrant.evaluation.evaluate import Settings
 from calibrant.given import run_given
+from calibrant.models.local import LocalModel
 from calibrant.models.model import Capability, Given
 from calibrant.models.scripted import ScriptedModel
 from calibrant.records import Answer, Grade, Graded, ModelName, Question, Verdict
@@ -135,6 +141,23 @@ def test_at_prediction_too(tmp_path: Path) -> None:
         score_rows([row], made, model)
     with pytest.raises(InvalidData, match=r"row 2: field 'log_probs' has a number outside"):
         score_rows([rows[0], row | {"log_probs": [0.5]}], made, model)
+
+
+def test_another_model_may_not_answer(
+    llama: LocalModel, model_folders: dict[str, str], tmp_path: Path
+) -> None:
+    """Of an estimator that calls none, too; answers that are there are scored, whoever wrote."""
+    held = splits(log_probs=(-0.1,))
+    fit_calibrated(SequenceLikelihood(), Platt(), held, llama).save(tmp_path)
+    other = model_folders["qwen"]
+    with pytest.raises(Mismatch, match="made with another model"):
+        ask("Who?", tmp_path, model=other)
+    assert 0 <= ask("Who?", tmp_path)["confidence"] <= 1
+    assert 0 <= ask("Who?", tmp_path, model=other, allow_mismatch=True)["confidence"] <= 1
+    row = {"question": "Who?", "answer": "Ann", "log_probs": [-0.1], "model": "other"}
+    for options in ({}, {"model": other}):
+        (found,) = score_rows([row], *load_artefact(tmp_path, **options))
+        assert found["confidence"] is not None
 
 
 def test_token_entropy_works_on_a_file_of_api_answers(tmp_path: Path) -> None:

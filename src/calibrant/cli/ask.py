@@ -19,6 +19,9 @@ def command(
         list[str] | None, typer.Option(help="An option of a multiple-choice question; repeat it.")
     ] = None,
     model: Annotated[str, typer.Option(help="Base model, if it lies elsewhere now.")] = "",
+    allow_mismatch: Annotated[
+        bool, typer.Option("--allow-mismatch", help="Even with another base model.")
+    ] = False,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
     as_json: options.Json = False,
@@ -30,7 +33,13 @@ def command(
     from calibrant.artefacts import ask
 
     found = ask(
-        question, artefact, choices=tuple(choice or ()), model=model, device=device, dtype=dtype
+        question,
+        artefact,
+        choices=tuple(choice or ()),
+        model=model,
+        allow_mismatch=allow_mismatch,
+        device=device,
+        dtype=dtype,
     )
     text = f"{found['answer']}\nconfidence {found['confidence']:.2f}"
     tell(found, as_json, text)

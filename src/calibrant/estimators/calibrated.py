@@ -267,9 +267,9 @@ def recalibrated(
 
 
 def load_calibrated(
-    folder: str | Path, model: Model, *, allow_mismatch: bool = False
+    folder: str | Path, model: Model, *, allow_mismatch: bool = False, to_answer: bool = False
 ) -> Calibrated:
-    """Read an artefact's folder for a model.
+    """Read an artefact's folder for a model, which the estimator calls or which is `to_answer`.
 
     Raises
     ------
@@ -283,7 +283,7 @@ def load_calibrated(
     artefact = read_artefact(folder)
     made_with = artefact["made_with"]
     try:
-        if estimator_of(artefact).calls_model and not allow_mismatch:
+        if (to_answer or estimator_of(artefact).calls_model) and not allow_mismatch:
             _check_match(made_with, model, folder)
         fitted = restored(artefact, Path(folder))
         calibrator = FittedCalibrator.from_dict(artefact["calibrator"]["fitted"])

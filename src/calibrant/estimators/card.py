@@ -35,7 +35,8 @@ Estimator `{named["name"]}` with calibrator `{artefact["calibrator"]["name"]}`, 
 It gives each answer of the format {kinds} a probability that it is right.
 
 - Base model: {shown}, revision `{revision}`; with another model, tokenizer or chat template its
-  confidences mean nothing, and loading is refused.
+  confidences mean nothing: where one is to run, it is refused. Whose answers a table holds is not
+  looked at.
 - Graded by `{made_with["grader"]}`; answers: {_listed(made_with["n"])}; data hash \
 `{made_with["data"]}`; seed {made_with["seed"]}.
 - Versions: {_listed(made_with["versions"])}.
