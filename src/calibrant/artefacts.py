@@ -35,6 +35,7 @@ from calibrant.records import (
     Question,
     Verdict,
 )
+from calibrant.tables import Reading
 
 FILES = ["artefact.json", "README.md", "*.safetensors", "*adapter_config.json"]
 """What an artefact's folder holds; nothing else is sent to a hub or taken from one."""
@@ -119,8 +120,10 @@ def recalibrate_rows(
     """
     _check_columns(rows, "question", "answer", "correct", *calibrated.fitted.reads)
     known = {1.0: Verdict.CORRECT, 0.0: Verdict.INCORRECT}
-    items = []
-    for i, item in _items(rows).items():
+    items, there = [], _items(rows)
+    if lost := len(rows) - len(there):
+        say(f"{lost} of {len(rows)} rows have no question or no answer: left out")
+    for i, item in there.items():
         found = known.get(verdict(rows[i].get("correct"), i), Verdict.UNGRADED)
         grade = Grade(answer_id=item.answer.id, verdict=found, grader="given", reason="given")
         items.append(Graded(question=item.question, answer=item.answer, grade=grade))
@@ -135,9 +138,10 @@ def _check_columns(rows: Sequence[Mapping[str, Any]], *names: str) -> None:
 
 def _items(rows: Sequence[Mapping[str, Any]]) -> dict[int, Answered]:
     """Row -> its answer, of those with question and answer."""
-    found = {}
+    found, reading = {}, Reading()
     for i, row in enumerate(rows):
-        if all(str(row.get(name) or "").strip() for name in ("question", "answer")):
+        cells = [reading.cell(row, name) for name in ("question", "answer")]
+        if all(cell is not None and str(cell).strip() for cell in cells):
             try:
                 found[i] = given_answer(dict(row))
             except InvalidData as error:

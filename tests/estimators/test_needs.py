@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from calibrant.artefacts import ask, load_artefact, score_rows
+from calibrant.artefacts import ask, load_artefact, recalibrate_rows, score_rows
 from calibrant.calibration.platt import Platt
 from calibrant.errors import (
     InvalidData,
@@ -141,6 +141,20 @@ def test_at_prediction_too(tmp_path: Path) -> None:
         score_rows([row], made, model)
     with pytest.raises(InvalidData, match=r"row 2: field 'log_probs' has a number outside"):
         score_rows([rows[0], row | {"log_probs": [0.5]}], made, model)
+
+
+def test_an_answer_may_be_a_number(tmp_path: Path) -> None:
+    """0, too; rows that have none are told."""
+    fit_calibrated(SequenceLikelihood(), Platt(), splits(log_probs=(-0.1,)), Given()).save(tmp_path)
+    made, model = load_artefact(tmp_path)
+    row = {"question": "How many?", "log_probs": [-0.1]}
+    rows = [row | {"answer": said, "correct": 1} for said in (0, 0.0, 3, None, " ", float("nan"))]
+    found = score_rows(rows, made, model)
+    assert [one["confidence"] is None for one in found] == [False] * 3 + [True] * 3
+    said: list[str] = []
+    again = recalibrate_rows(rows, made, model, said.append)
+    assert again.made_with["recalibrated"]["n"] == 3
+    assert said == ["3 of 6 rows have no question or no answer: left out"]
 
 
 def test_another_model_may_not_answer(
