@@ -58,18 +58,18 @@ def load_artefact(
     model
         Where the model lies now, or NAME@URL of one behind an endpoint.
     options
-        Of a `LocalModel`.
+        Of a `LocalModel`; it is quantized as the one that the artefact was made with.
     """
     artefact = read_artefact(folder)
     made = artefact["made_with"]["model"]
     name = made["name"]
     base: Model = Given(name)
+    options = {"quantize": quantization_of(made["revision"]), **options}
     if model:
         base = model_called(model, **options)
     elif to_answer or estimator_of(artefact).calls_model:
-        quantize = quantization_of(made["revision"])
         try:
-            base = LocalModel(name, quantize=quantize, **options)
+            base = LocalModel(name, **options)
         except ModelUnavailable as error:
             raise ModelUnavailable(
                 f"{folder} is for the model {name}: {error} If it lies elsewhere, name that place"

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 import torch
 from tests.conftest import byte_level
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from calibrant.answers.generate import answer
+from calibrant.artefacts import load_artefact
+from calibrant.calibration.platt import Platt
 from calibrant.errors import Mismatch, MissingExtra, UnknownName
+from calibrant.estimators.calibrated import calibrate
+from calibrant.estimators.zero_shot import ZeroShot
 from calibrant.models import local
 from calibrant.models.local import LocalModel, quantization_of
+from calibrant.records import Grade, Graded, Question, Verdict
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +52,25 @@ def test_logits_stay_near(wide: str, bits: str, bound: float) -> None:
     assert quantized.name.revision == f"{whole.name.revision}-{bits}"
     assert quantization_of(quantized.name.revision) == bits
     assert quantization_of(whole.name.revision) == ""
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_artefact_finds_its_quantized_model_where_that_lies_now(
+    wide: str, tmp_path: Path
+) -> None:
+    made_on = LocalModel(wide, quantize="8bit")
+    items = []
+    for i, said in enumerate(answer([Question(text=f"{i}?") for i in range(6)], made_on)):
+        verdict = Verdict.CORRECT if i % 2 else Verdict.INCORRECT
+        grade = Grade(answer_id=said.id, verdict=verdict, grader="test/1")
+        items.append(Graded(question=Question(text=f"{i}?"), answer=said, grade=grade))
+    splits = {"train": [], "validation": [], "calibration": items}
+    fitted = ZeroShot().fit([], [], made_on, 0)
+    calibrate(fitted, Platt(), splits, made_on).save(tmp_path / "artefact")
+    elsewhere = str(shutil.copytree(wide, tmp_path / "moved"))
+    for options in ({}, {"model": elsewhere}):
+        _, found = load_artefact(tmp_path / "artefact", **options)
+        assert found.name.revision == made_on.name.revision
 
 
 def test_refused(wide: str, monkeypatch: pytest.MonkeyPatch) -> None:
