@@ -12,6 +12,7 @@ import pytest
 from calibrant.artefacts import ask, load_artefact, recalibrate_rows, score_rows
 from calibrant.calibration.platt import Platt
 from calibrant.errors import (
+    DamagedFile,
     InvalidData,
     Mismatch,
     MissingCapability,
@@ -155,6 +156,16 @@ def test_an_answer_may_be_a_number(tmp_path: Path) -> None:
     again = recalibrate_rows(rows, made, model, said.append)
     assert again.made_with["recalibrated"]["n"] == 3
     assert said == ["3 of 6 rows have no question or no answer: left out"]
+
+
+def test_an_artefact_that_is_not_whole_is_named(tmp_path: Path) -> None:
+    fit_calibrated(SequenceLikelihood(), Platt(), splits(log_probs=(-0.1,)), Given()).save(tmp_path)
+    path = tmp_path / "artefact.json"
+    whole = json.loads(path.read_text())
+    for part in set(whole) - {"schema"}:
+        path.write_text(json.dumps({k: v for k, v in whole.items() if k != part}))
+        with pytest.raises(DamagedFile, match=rf"artefact\.json is damaged.*{part}"):
+            load_artefact(tmp_path)
 
 
 def test_another_model_may_not_answer(

@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from itertools import combinations
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,11 @@ from calibrant.records import Answered, Confidence, Format, Graded, content_hash
 from calibrant.runs import provenance, write_json
 
 SCHEMA = 1
+NEEDED = (
+    "estimator.name", "estimator.settings", "state", "calibrator.name", "calibrator.fitted",
+    "formats", "made_with.model.name", "made_with.model.revision", "made_with.prompts",
+)  # fmt: skip
+"""What every artefact tells."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,17 +292,15 @@ def load_calibrated(
     try:
         if (to_answer or estimator_of(artefact).calls_model) and not allow_mismatch:
             _check_match(made_with, model, folder)
-        fitted = restored(artefact, Path(folder))
-        calibrator = FittedCalibrator.from_dict(artefact["calibrator"]["fitted"])
+        return Calibrated(
+            fitted=restored(artefact, Path(folder)),
+            calibrator=FittedCalibrator.from_dict(artefact["calibrator"]["fitted"]),
+            calibrator_name=artefact["calibrator"]["name"],
+            formats=tuple(artefact["formats"]),
+            made_with=made_with,
+        )
     except (KeyError, TypeError) as error:
         raise DamagedFile(f"{folder}/artefact.json is damaged: {error!r}") from error
-    return Calibrated(
-        fitted=fitted,
-        calibrator=calibrator,
-        calibrator_name=artefact["calibrator"]["name"],
-        formats=tuple(artefact["formats"]),
-        made_with=made_with,
-    )
 
 
 def _check_match(made_with: Mapping[str, Any], model: Model, folder: str | Path) -> None:
@@ -329,9 +334,10 @@ def read_artefact(folder: str | Path) -> dict[str, Any]:
         raise DamagedFile(f"{folder} is no artefact: it has no artefact.json")
     try:
         artefact: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        schema = artefact["schema"]
+        if artefact["schema"] != SCHEMA:
+            raise Mismatch(f"{path} has schema {artefact['schema']}; this version reads {SCHEMA}")
+        for place in NEEDED:
+            reduce(getitem, place.split("."), artefact)
     except (ValueError, KeyError, TypeError) as error:
-        raise DamagedFile(f"{path} is damaged: {error}") from error
-    if schema != SCHEMA:
-        raise Mismatch(f"{path} has schema {schema}; this version reads {SCHEMA}")
+        raise DamagedFile(f"{path} is damaged: {error!r}") from error
     return artefact
