@@ -6,9 +6,12 @@ import os
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from calibrant.errors import InvalidData
+from calibrant.estimators.vector_head import fit_head
 from calibrant.training.loop import LoopSettings, Trained, train
 
 X = torch.randn(64, 3, generator=torch.Generator().manual_seed(1))
@@ -75,3 +78,16 @@ def test_stops_early() -> None:
     bad = LoopSettings(n_epochs=50, batch_size=8, learning_rate=100.0, patience=3, warmup_share=0)
     found = fit(None, settings=bad)
     assert len(found.history) < 20
+
+
+@pytest.mark.parametrize("patience", [0, 3])
+@pytest.mark.parametrize("kept", [True, False])
+def test_weights_of_a_loss_that_is_no_number_are_never_fitted(
+    tmp_path: Path, kept: bool, patience: int
+) -> None:
+    apart = LoopSettings(n_epochs=6, batch_size=8, learning_rate=1e30, patience=patience)
+    with pytest.raises(InvalidData, match=r"came apart .*lower learning_rate \(it is 1e\+30\)"):
+        fit(tmp_path / "c" if kept else None, settings=apart)
+    x, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2.0
+    with pytest.raises(InvalidData, match="came apart"):
+        fit_head("mlp", x, y, x, y, seed=0, n_epochs=3, learning_rate=1e30)

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import torch
 from safetensors.torch import load_file, save_file
 
+from calibrant.errors import InvalidData
 from calibrant.runs import write_json
 
 Batch = Sequence[int]
@@ -127,6 +128,11 @@ def train(
         The validation loss; lower is better.
     folder
         Where checkpoints go; None for none.
+
+    Raises
+    ------
+    InvalidData
+        When a loss is no finite number: no weights are fitted then.
     """
     steps_per_epoch = math.ceil(n_items / settings.batch_size)
     n_steps = max(1, round(settings.n_epochs * steps_per_epoch))
@@ -198,6 +204,12 @@ class _State:
     def evaluated(self, validation: float) -> None:
         best = min((row["validation"] for row in self.history), default=math.inf)
         mean = self.total / self.counted
+        if not math.isfinite(mean + validation):
+            raise InvalidData(
+                f"the training came apart by step {self.step}: loss {mean}, validation loss"
+                f" {validation}; set a lower learning_rate (it is"
+                f" {self.identity['settings']['learning_rate']:g}), or a dtype of more range"
+            )
         self.history.append({"step": self.step, "loss": mean, "validation": validation})
         self.total, self.counted = 0.0, 0
         self.since_best += 1
