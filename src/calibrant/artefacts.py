@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Any
 
 from calibrant.answers.generate import MAX_NEW_TOKENS, Generation, generated
 from calibrant.answers.given import given_answer
+from calibrant.answers.prompts import Prompts
 from calibrant.errors import InvalidData, Mismatch, MissingExtra, ModelUnavailable
 from calibrant.estimators.calibrated import (
     Calibrated,
@@ -160,8 +162,10 @@ def answer_with_confidence(
     """A greedy answer to each question with its confidence, in the order of the questions.
 
     An estimator that reads the query from there on goes on from the answer's key-value cache, and
-    costs about one decode step.
+    costs about one decode step. Where the model has no positions left for the query, the answer is
+    cut or refused as when it is scored.
     """
+    n_query, most = len(Prompts(model.tokenizer).query), model.max_tokens or math.inf
 
     def work(
         asked: list[Question], made: Generation, answers: list[Answer]
@@ -169,6 +173,7 @@ def answer_with_confidence(
         items = [Answered(question=q, answer=a) for q, a in zip(asked, answers)]
         fits = all(question.format in calibrated.formats for question in asked)
         fits = fits and not any(question.shots for question in asked)  # confidences see no shots
+        fits = fits and int(made.read.mask_BT.sum(1).max()) + 1 + n_query <= most
         scores = calibrated.fitted.score_read(made.prefix(model), model) if fits else None
         if scores is None:
             return list(zip(answers, calibrated.confidences(items, model, say)))

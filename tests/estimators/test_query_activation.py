@@ -22,7 +22,7 @@ from calibrant.estimators.lora_prompt import FittedLoraPrompt, LoraPrompt
 from calibrant.estimators.zero_shot import ZeroShot
 from calibrant.models import prefix
 from calibrant.models.local import LocalModel
-from calibrant.records import Grade, Graded, Question, Verdict
+from calibrant.records import Answered, Grade, Graded, Question, Verdict
 from calibrant.training import adapters
 from calibrant.training.prompt_tuning import QueryTuning
 
@@ -101,6 +101,28 @@ def test_the_answers_cache_serves_the_confidence(model: LocalModel, limit: int) 
     expected = [c.value for c in bare.confidences(items, model)]
     read = answer_with_confidence(QUESTIONS, bare, model, max_new_tokens=limit)
     assert [c.value for _, c in read] == pytest.approx(expected, abs=1e-5)
+
+
+def test_without_positions_for_the_query_it_is_as_when_scored(llama: LocalModel) -> None:
+    """The answer is cut at its front, or refused: its cache would go beyond the last position."""
+    items, prompts, most = items_of(llama), Prompts(llama.tokenizer), llama.max_tokens or 0
+    splits = {"train": [], "validation": [], "calibration": items}
+    made = calibrate(ZeroShot().fit(items, [], llama, 0), Platt(), splits, llama)
+
+    def asked(left: int) -> Question:
+        """A question that leaves so many positions beside the query."""
+        n = most - len(prompts.query) - left - len(prompts.question(Question(text="i")))
+        return Question(text="i" + " i" * n)
+
+    for left in (9, 4):
+        question = asked(left)
+        assert len(prompts.question(question)) + len(prompts.query) + left == most
+        ((said, found),) = answer_with_confidence([question], made, llama, max_new_tokens=8)
+        (expected,) = made.confidences([Answered(question=question, answer=said)], llama)
+        assert len(said.token_ids) > 4
+        assert found.score == pytest.approx(expected.score, abs=1e-5)
+    with pytest.raises(Mismatch, match=f"{most} positions"):
+        answer_with_confidence([asked(-2)], made, llama, max_new_tokens=8)
 
 
 def test_in_sixteen_bits_the_cache_serves_as_well_as_the_text(
