@@ -17,6 +17,8 @@ class Thing:
     deep: bool = False
     word: str = "a"
     words: tuple[str, ...] = ()
+    layers: tuple[int, ...] = (-1,)
+    shares: tuple[float, ...] = ()
     most: float | None = None
     inner: list[int] = field(default_factory=list, init=False)
 
@@ -29,10 +31,26 @@ def test_values_by_the_kind_of_setting() -> None:
     assert with_settings(Thing(), ["word=12"]).word == "12"
     assert with_settings(Thing(), ['word="b"']).word == "b"
     assert with_settings(Thing(), ["words=5"]).words == ("5",)
+    for text, layers in (("3", (3,)), ("-1,2", (-1, 2)), ("[3]", (3,)), ("[]", ()), ("", ())):
+        assert with_settings(Thing(), [f"layers={text}"]).layers == layers
+    assert with_settings(Thing(), ["shares=0.5,1"]).shares == (0.5, 1)
     assert "inner" not in settings_of(Thing())
 
 
-@pytest.mark.parametrize("text", ["shape=1", "share=x", "share=true", "deep=1", "count=[1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "shape=1",
+        "share=x",
+        "share=true",
+        "deep=1",
+        "count=[1",
+        "layers=x",
+        "layers=0.5",
+        "layers=true",
+        "layers=[[1]]",
+    ],
+)
 def test_what_is_no_setting(text: str) -> None:
     with pytest.raises(InvalidData, match=text.split("=")[0]):
         with_settings(Thing(), [text])

@@ -48,7 +48,7 @@ def with_settings(thing: T, settings: Sequence[str]) -> T:
     """The variant with some settings changed, each "NAME=VALUE" with a JSON value.
 
     Where the setting is text, or a list of texts, the value may stand without quotes: the text as
-    it is, or the texts parted by commas.
+    it is, or the texts parted by commas; so may numbers of a list.
 
     Raises
     ------
@@ -63,8 +63,23 @@ def with_settings(thing: T, settings: Sequence[str]) -> T:
             known = ", ".join(usual) or "none"
             called = getattr(thing, "name", type(thing).__name__)
             raise InvalidData(f"{called} has no setting {name!r}; it has {known}")
-        changes[name] = _value(text, name, value, usual[name])
+        (kind, *_) = get_args(get_type_hints(type(thing))[name]) or [None]
+        if isinstance(usual[name], tuple) and kind in (int, float):
+            changes[name] = _numbers(text, name, value, kind)
+        else:
+            changes[name] = _value(text, name, value, usual[name])
     return replace(thing, **changes)  # type: ignore[type-var]
+
+
+def _numbers(text: str, name: str, value: str, kind: type) -> tuple[Any, ...]:
+    """A list of numbers, which may stand without brackets."""
+    try:
+        found = json.loads(value if value.lstrip().startswith("[") else f"[{value}]")
+    except ValueError:
+        found = [value]
+    if not all(type(one) in (int, kind) for one in found):
+        raise InvalidData(f"{text!r} is no setting: write {name}=NUMBER,NUMBER,...")
+    return tuple(found)
 
 
 def _value(text: str, name: str, value: str, usual: Any) -> Any:
