@@ -189,6 +189,14 @@ def test_questions_without_a_reference_are_counted(llama: LocalModel) -> None:
     assert any("4 questions have no reference" in line for line in said)
 
 
+def test_the_reference_of_a_choice_is_a_target_among_the_choices(llama: LocalModel) -> None:
+    item = graded(llama)[-1]
+    texts = [("number two", "two"), ("number two",), ("two",)]
+    asked = [replace(item.question, id="", targets=targets) for targets in texts]
+    references = tuning(None, llama, [replace(item, question=q) for q in asked], 1.0).references
+    assert references[0] == references[2] != [] == references[1]
+
+
 def test_brier_is_minimised_when_asked_for(llama: LocalModel) -> None:
     """Of the confidences as they are: it is the loss of the first step, and falls."""
     items = graded(llama)

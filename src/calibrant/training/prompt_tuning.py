@@ -188,13 +188,14 @@ class FullTuning(Tuning):
         self.free = CACHE_BYTES
 
     def _reference(self, item: Answered) -> list[int]:
-        """Token ids of the first target as an answer."""
+        """Token ids of the first target (of those among the choices, if any) as an answer."""
         question = item.question
-        if not question.targets:
+        targets = [t for t in question.targets if not question.choices or t in question.choices]
+        if not targets:
             return []
         if question.choices:
-            return [self.prompts.letters(question)[question.choices.index(question.targets[0])]]
-        return self.prompts.answer(question, question.targets[0])
+            return [self.prompts.letters(question)[question.choices.index(targets[0])]]
+        return self.prompts.answer(question, targets[0])
 
     def length(self, i: int) -> int:
         """Question, answer, query and reference."""
