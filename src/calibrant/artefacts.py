@@ -142,7 +142,7 @@ def _items(rows: Sequence[Mapping[str, Any]]) -> dict[int, Answered]:
     """Row -> its answer, of those with question and answer."""
     found, reading = {}, Reading()
     for i, row in enumerate(rows):
-        cells = [reading.cell(row, name) for name in ("question", "answer")]
+        cells = [reading.cell(dict(row), name) for name in ("question", "answer")]
         if all(cell is not None and str(cell).strip() for cell in cells):
             try:
                 found[i] = given_answer(dict(row))

@@ -9,7 +9,7 @@ import pytest
 
 from calibrant.answers.sample import Sampling
 from calibrant.answers.sample_remote import sample_remote
-from calibrant.errors import ModelUnavailable
+from calibrant.errors import MissingCapability, ModelUnavailable
 from calibrant.estimators.sampling import Sampling as SamplingEstimator
 from calibrant.estimators.semantic_entropy import SemanticEntropy
 from calibrant.estimators.semantic_entropy_probe import SemanticEntropyProbe
@@ -102,6 +102,33 @@ def test_log_probabilities_are_not_asked_of_who_tells_none() -> None:
     assert ["logprobs" in body for body in server.bodies] == [True, False]
     assert Capability.LOGPROBS not in model.capabilities
     assert Capability.LOGPROBS in RemoteModel.capabilities
+
+
+def test_an_endpoint_that_refuses_log_probabilities_serves_who_needs_none() -> None:
+    item = Answered(
+        question=FRANCE,
+        answer=Answer(text="Paris", model=ModelName(name="m"), question_id=FRANCE.id),
+    )
+    with ScriptedServer(capital, failures=(400,)) as server:
+        (drawn,) = SamplingEstimator(n_samples=1).samples([item], served(server))
+    assert len(drawn) == 1 and ["logprobs" in body for body in server.bodies] == [True, False]
+    with ScriptedServer(capital, failures=(400,)) as server:
+        weighted = SemanticEntropy(form="weighted", n_samples=1)
+        with pytest.raises(ModelUnavailable, match="status 400"):
+            weighted.samples([item], served(server))
+        assert len(server.bodies) == 1
+
+
+def test_who_needs_log_probabilities_pays_for_no_more_replies_without_them() -> None:
+    said = Answer(text="Paris", model=ModelName(name="m"), question_id=FRANCE.id)
+    item = Answered(question=FRANCE, answer=said)
+    with ScriptedServer(lambda words: "Paris") as server:
+        many = SamplingEstimator(form="likelihood", n_samples=1000)
+        with pytest.raises(MissingCapability, match=r"which sampling likelihood .*form=counting"):
+            many.samples([item], served(server))
+        assert len(server.bodies) < 500
+        (drawn,) = SamplingEstimator(n_samples=3).samples([item], served(server))
+        assert len(drawn) == 3
 
 
 def test_a_remote_judge_of_sameness(tmp_path: Path) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from calibrant.answers.extract import extract
 from calibrant.answers.prompts import messages
 from calibrant.answers.sample import Sampling, kept_samples
-from calibrant.errors import ModelUnavailable
-from calibrant.models.remote import Chat, RemoteModel, Reply, run_async, side_by_side
+from calibrant.errors import MissingCapability, ModelUnavailable
+from calibrant.models.remote import Chat, Refused, RemoteModel, Reply, run_async, side_by_side
 from calibrant.records import Answer, Question, content_hash
 
 N_IN_FLIGHT = 64
@@ -24,6 +24,7 @@ def sample_remote(
     sampling: Sampling,
     *,
     log_probs: bool = True,
+    needed_for: str = "",
     cache: Path | None = None,
     say: Callable[[str], None] = print,
 ) -> list[list[Answer]]:
@@ -34,7 +35,10 @@ def sample_remote(
     Parameters
     ----------
     log_probs
-        Whether the endpoint is asked for log-probabilities, which it may give or not.
+        Whether the endpoint is asked for log-probabilities, which it may give or not; one that
+        refuses is asked without.
+    needed_for
+        What is nothing without them, if anything: then the first reply that has none is the last.
     cache
         Folder where samples are kept; a question that is short of some is asked anew next time.
 
@@ -42,23 +46,23 @@ def sample_remote(
     ------
     ModelUnavailable
         When there is not one sample.
+    MissingCapability
+        When log-probabilities are needed and the first reply has none.
     """
     found: dict[tuple[str, int], Answer] = {}
     failed: Counter[str] = Counter()
+    asking = _Asking(model, sampling, log_probs, bool(needed_for))
 
     async def one(question: Question, k: int) -> None:
         try:
-            reply = await model.chat(
-                messages(question),
-                max_new_tokens=1 if question.choices else sampling.max_new_tokens,
-                temperature=sampling.temperature,
-                top_p=sampling.top_p,
-                n_top=int(log_probs),
-                seed=int(content_hash(question.id, sampling.seed, k), 16) % 2**31,
-            )
+            reply = await asking.reply(question, k)
         except ModelUnavailable as error:
             failed[str(error)] += 1
             return
+        if needed_for and reply.text and not reply.log_probs and not found:
+            raise MissingCapability(
+                f"{model.name.name} tells no log-probabilities, which {needed_for}"
+            )
         found[question.id, k] = _answer(question, model, reply, f"{sampling.label} sample={k}")
 
     async def requests(asked: list[Question]) -> None:
@@ -82,6 +86,37 @@ def sample_remote(
             raise ModelUnavailable(f"not one sample was drawn: {why}")
         say(f"{failed.total()} of {failed.total() + len(found)} samples failed, most often: {why}")
     return drawn
+
+
+@dataclass
+class _Asking:
+    """Requests for samples: with log-probabilities, until they are refused and can be spared."""
+
+    model: Chat
+    sampling: Sampling
+    log_probs: bool
+    needed: bool
+
+    async def reply(self, question: Question, k: int) -> Reply:
+        asked = self.log_probs
+        try:
+            return await self._chat(question, k, int(asked))
+        except Refused:
+            if self.needed or not asked:
+                raise
+        reply = await self._chat(question, k, 0)
+        self.log_probs = False  # only now is it known that this was the reason
+        return reply
+
+    async def _chat(self, question: Question, k: int, n_top: int) -> Reply:
+        return await self.model.chat(
+            messages(question),
+            max_new_tokens=1 if question.choices else self.sampling.max_new_tokens,
+            temperature=self.sampling.temperature,
+            top_p=self.sampling.top_p,
+            n_top=n_top,
+            seed=int(content_hash(question.id, self.sampling.seed, k), 16) % 2**31,
+        )
 
 
 def _answer(question: Question, model: Chat, reply: Reply, sampling: str) -> Answer:

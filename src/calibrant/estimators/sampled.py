@@ -118,9 +118,17 @@ class Sampled(Estimator, ABC):
             return [_given(item)[: self.n_samples] for item in items]
         questions = [item.question for item in items]
         if isinstance(model, Chat):
-            told = Capability.LOGPROBS in model.capabilities  # asked for once, for all forms
+            form = getattr(self, "form", "")
+            does = f"{self.name} {form} weighs samples by: set form={WEIGHING.get(form)}"
             return sample_remote(
-                questions, model, self.sampling, log_probs=told, cache=model.cache, say=say
+                questions,
+                model,
+                self.sampling,
+                # Asked for once, for all forms: they share the samples.
+                log_probs=Capability.LOGPROBS in model.capabilities,
+                needed_for=does if self.weighs else "",
+                cache=model.cache,
+                say=say,
             )
         return sample(questions, local(model), self.sampling, say=say)
 

@@ -34,6 +34,10 @@ PER_CLIENT = 4
 """Connections of one HTTP client."""
 
 
+class Refused(ModelUnavailable):
+    """An endpoint that answers, and does not serve what it was asked."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reply:
     """What a model said in one turn."""
@@ -168,7 +172,7 @@ class RemoteModel(Model):
         Raises
         ------
         ModelUnavailable
-            When the endpoint fails after all retries, or refuses.
+            When the endpoint fails after all retries; `Refused`, when it refuses.
         """
         body: dict[str, Any] = {
             "model": self.name.name,
@@ -207,7 +211,7 @@ class RemoteModel(Model):
     async def _attempts(self, client: Any, path: str, body: Mapping[str, Any]) -> Any:
         import httpx
 
-        problem = ""
+        problem, kind = "", ModelUnavailable
         for attempt in range(self.n_retries + 1):
             wait_s = self.first_wait_s * 2**attempt * random.uniform(0.8, 1.2)
             try:
@@ -216,6 +220,7 @@ class RemoteModel(Model):
                     return response.json()
                 problem = f"status {response.status_code}: {_message(response)}"
                 if response.status_code not in TRANSIENT:
+                    kind = Refused
                     break
                 wait_s = _asked_wait(response.headers.get("retry-after"), wait_s)
             except httpx.TransportError as error:
@@ -225,7 +230,7 @@ class RemoteModel(Model):
                 break
             if attempt < self.n_retries:
                 await asyncio.sleep(min(wait_s, LONGEST_WAIT_S))
-        raise ModelUnavailable(
+        raise kind(
             f"{self.name.name} at {self.base_url} did not answer"
             f" ({attempt + 1} attempt{'s' * (attempt > 0)}): {problem}"
         )
