@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import pickle
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import calibrant
 from calibrant import registry
-from calibrant.errors import UnknownName
+from calibrant.errors import CalibrantError, MissingExtra, SeveralModels, UnknownName
 
 ROOT = Path(__file__).parents[1]
 PYTHON = [*ROOT.glob("src/**/*.py"), *ROOT.glob("tools/*.py"), *ROOT.glob("examples/*.py")]
@@ -36,6 +38,24 @@ def test_unknown_names() -> None:
         registry.get("estimators", "lora_promt")
     with pytest.raises(UnknownName, match="base_rate"):
         registry.get("estimators", "x")
+
+
+def family(kind: type[CalibrantError]) -> Iterator[type[CalibrantError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from family(child)
+
+
+@pytest.mark.parametrize("kind", [*family(CalibrantError)])
+def test_errors_come_out_of_a_worker_as_they_went_in(kind: type[CalibrantError]) -> None:
+    made_from = {
+        UnknownName: ("estimator", "probes", ["probe"]),
+        MissingExtra: ("a study", "study"),
+        SeveralModels: ("scored.csv", ["a", "b"]),
+    }
+    error = kind(*made_from.get(kind, ("what was given",)))
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is kind and again.args == error.args and vars(again) == vars(error)
 
 
 @pytest.mark.parametrize("path", PYTHON, ids=lambda path: path.stem)

@@ -21,12 +21,18 @@ line and exits with code 2.
 
 from __future__ import annotations
 
+import copyreg
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class CalibrantError(Exception):
     """The root of the tree above."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The message as it stands, whatever `__init__` made it from: workers send their errors."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__
 
 
 class UnknownName(CalibrantError):
