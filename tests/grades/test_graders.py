@@ -81,6 +81,25 @@ def test_every_grader_is_tested() -> None:
         ("1\u00bd", "11/2", False, False),
         ("1\u00bd", "1 1/2", True, True),
         ("\u00bd", "1/2", True, True),
+        ("1 \u00bd", "1\u00bd", True, True),
+        ("1\u00bd", "1", False, False),
+        ("It is 1\u00bd.", "1/2", False, False),
+        ("on 9/11 2001", "2001", False, True),
+        (".5", "5", False, False),
+        (".25", "25", False, False),
+        ("$.5", "0.5", True, True),
+        ("-.5", "-0.5", True, True),
+        ("...5", "5", True, True),
+        ("\u20135", "5", False, False),
+        ("\u2013$5", "5", False, True),
+        ("It is \u20135.", "-5", True, True),
+        ("1990\u20132000", "1990", False, True),
+        ("1990-2000", "1990\u20132000", True, True),
+        ("50%\u201360%", "60%", False, True),
+        ("(\u20135)", "-5", True, True),
+        ("101\u2082", "1012", False, False),
+        ("101\u2082", "101", False, False),
+        ("H\u2082O", "H2O", True, True),
         ("<5", "5", False, False),
         ("x < y", "x > y", False, False),
         ("x<y", "x < y", True, True),
@@ -101,7 +120,8 @@ def test_open_answers(text: str, target: str, exact: bool, substring: bool) -> N
 
 
 def test_normalise_is_idempotent() -> None:
-    for text in ("The U.S. dollar", "1,234.5", "-7", "a", "The", "O'Neill's"):
+    plain = ("The U.S. dollar", "1,234.5", "-7", "a", "The", "O'Neill's", ".5", "1 1/2")
+    for text in (*plain, "1\u00bd", "2\u2083", "2\u00b3", "\u20135"):
         assert normalise(normalise(text)) == normalise(text)
 
 
@@ -155,6 +175,18 @@ def test_a_letter_that_was_not_extracted_is_looked_for() -> None:
         ("2", "\\frac{1}{2}", False),
         ("1000000", "10^6", True),
         ("6", "10^6", False),
+        ("10\u00b2", "10", False),
+        ("10\u00b2", "100", True),
+        ("5\u00b2", "25", True),
+        ("3 \u00d7 10\u207b\u00b2", "0.03", True),
+        ("10^400", "5", False),
+        ("0^-1", "5", False),
+        ("5 m\u00b2", "5 m^2", True),
+        ("1\u00bd", "1", False),
+        ("1\u00bd", "1 1/2", True),
+        ("\u00bd cup", "0.5 cup", True),
+        ("\u20135", "5", False),
+        ("3\u20135", "5", True),
         ("The answer is 18, since 9 * 2 = 18 and 16-7=9", "18", True),
         ("The answer is 42 = 6*7", "42", True),
         ("9 * 2 = 18", "18", True),
@@ -247,7 +279,7 @@ def test_chain_asks_the_next_only_for_what_is_left() -> None:
     grades = grade(items, "exact+substring")
     assert [g.verdict.value for g in grades] == ["correct", "correct", "incorrect"]
     assert [g.reason for g in grades] == ["exact", "substring", "substring"]
-    assert grades[0].grader == "exact/3+substring/2"
+    assert grades[0].grader == "exact/4+substring/3"
     assert grade([item("5", "Paris")], "exact+number")[0].verdict is Verdict.UNGRADED
 
 

@@ -97,29 +97,53 @@ def judge(matches: bool, reason: str = "") -> Ruling:
 
 STROKE = "\u0338"
 """What makes "not equal" of "equal" once a sign is taken apart."""
-_RAISED = re.compile(r"(?<=\d)(?=[\u00b2\u00b3\u00b9\u2070-\u207b])")
-"""Before an exponent: ten squared is no 102."""
-_PART = re.compile(r"(?<=\d)(?=[\u00bc-\u00be\u2150-\u215e])")
-"""Before a fraction that is one character: one and a half is no 11/2."""
 _SIGNS = "".join(c for c in map(chr, range(0x80, 0x2C00)) if unicodedata.category(c) == "Sm")
+_LOWERED = re.compile(r"(?<=\d)(?=[\u2080-\u208b])")
+"""Before an index: five in base two, 101\u2082, is no 1012."""
+_TYPED = tuple(
+    (re.compile(pattern).sub, put)
+    for pattern, put in (
+        (r"(?<=\d)[\u00b2\u00b3\u00b9\u2070-\u207b]+", lambda found: f"^{_plain(found[0])}"),
+        (r"(?<=\d)(?=[\u00bc-\u00be\u2150-\u215f])", " "),
+        (r"[\u00bc-\u00be\u2150-\u215f]", lambda found: _plain(found[0])),
+        ("\u2044", "/"),
+        (r"\u2212|(?<![^\s(=<>:\"'\u201c\u2018$*])[\u2010-\u2013](?=[^\w\s]?\d)", "-"),
+    )
+)
 _RULES = tuple(
     (re.compile(pattern).sub, put)
     for pattern, put in (
+        (r"(?<![\w.])\.(?=\d)", "0."),
         (r"(?<=\d),(?=\d{3}\b)", ""),
         (r"(?<=[a-z])\.(?=[a-z]|\s|$)|['\u2019]", ""),
         (r"(?<=\w)[-\u2013](?=\w)", " "),
         (rf"[^\w\s.:/%+<>=^#{STROKE}{re.escape(_SIGNS)}-]", " "),
         (rf"\s*([<>=^{re.escape(_SIGNS)}])\s*", r"\1"),
         (r"\b(?:the|an|a)\b(?=\s+\S)", " "),
+        (r"(?<![\w./])(\d+)\s+(?=[1-7]/(?:[2-9]|10)(?![\w/]|\.\d))", r"\1_"),
     )
 )
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKD", text)
+
+
+def typed(text: str) -> str:
+    """Exponents of digits, fractions and minus signs as a keyboard has them.
+
+    "10\u00b2" -> "10^2", "1\u00bd" -> "1 1/2", "\u20135" -> "-5"; a range ("3\u20135") stays.
+    """
+    for substitute, put in () if text.isascii() else _TYPED:
+        text = substitute(put, text)
+    return text
 
 
 def normalise(text: str) -> str:
     """Case, accents, punctuation, articles and spaces set aside; digits and signs kept.
 
-    "The U.S. dollar" -> "us dollar", "1,000" -> "1000", "\u22125" -> "-5", "x < y" -> "x < y",
-    "forty-seven" -> "forty seven"
+    "The U.S. dollar" -> "us dollar", "1,000" -> "1000", "\u22125" -> "-5", "x < y" -> "x<y",
+    "forty-seven" -> "forty seven", ".5" -> "0.5"; a mixed number is one word: "1 1/2" -> "1_1/2"
     """
     return _short(text) if len(text) < 200 else _normalise(text)
 
@@ -127,9 +151,7 @@ def normalise(text: str) -> str:
 def _normalise(text: str) -> str:
     text = text.casefold()
     if not text.isascii():
-        text = _PART.sub(" ", _RAISED.sub("^", text))
-        text = unicodedata.normalize("NFKD", text)
-        text = text.replace("\u2212", "-").replace("\u2044", "/")
+        text = _plain(_LOWERED.sub("_", typed(text))).replace("\u2212", "-")
         text = "".join(c for c in text if c == STROKE or not unicodedata.combining(c))
     for substitute, put in _RULES:
         text = substitute(put, text)

@@ -10,14 +10,15 @@ from functools import cache, lru_cache
 from typing import Any, ClassVar, NamedTuple
 
 from calibrant.errors import MissingExtra
-from calibrant.grades.grader import Grader, Ruling, judge
+from calibrant.grades.grader import Grader, Ruling, judge, typed
 from calibrant.records import Answered, Verdict
 
 _NUMBER = re.compile(
-    r"(?P<sign>(?<![\w)])[-+\u2212])?\s?[$€£¥]?\s?"
-    r"(?:10(?:\^|\*\*)\{?(?P<alone>[-+\u2212]?\d+)\}?|(?P<mixed>\d+\s(?=\d+\s?/\s?\d))?"
-    r"(?P<digits>(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d+)(?:\.\d+)?|(?<!\d)\.\d+))"
-    r"(?:[eE](?P<power>[-+]?\d+)\b|\s?(?:\u00d7|x|\*|\\times)\s?10\^?\{?(?P<ten>[-+\u2212]?\d+)\}?)?"
+    r"(?P<sign>(?<![\w)])[-+])?\s?[$€£¥]?\s?"
+    r"(?P<mixed>\d+\s(?=\d+\s?/\s?\d))?"
+    r"(?P<digits>(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d+)(?:\.\d+)?|(?<!\d)\.\d+)"
+    r"(?:(?:\^|\*\*)\{?(?P<raised>[-+]?\d+)\}?)?"
+    r"(?:[eE](?P<power>[-+]?\d+)\b|\s?(?:\u00d7|x|\*|\\times)\s?10\^?\{?(?P<ten>[-+]?\d+)\}?)?"
     r"(?:\s?/\s?(?P<below>\d+(?:\.\d+)?)(?![\w/]))?"
     r"(?:\s?(?P<scale>thousand|million|billion|trillion)\b)?"
     r"(?:\s?(?P<unit>%|(?!or\b)[^\W\d_°µΩ][^\s,;:!?()]*|[°µΩ]\w*))?",
@@ -53,7 +54,7 @@ class Number(Grader):
     """
 
     name: ClassVar = "number"
-    version: ClassVar = "3"
+    version: ClassVar = "4"
     relative: float = 1e-6
     """How far off it may be, as a share of the target."""
     absolute: float = 0.0
@@ -90,7 +91,7 @@ class Number(Grader):
 
 def last_number(text: str) -> Quantity | None:
     """The number that a text comes to; None when there is none, or a choice of two."""
-    text = _FRACTION.sub(r"\1/\2", text[-10_000:])
+    text = _FRACTION.sub(r"\1/\2", typed(text[-10_000:]))
     for marks in _FINAL:
         for mark in reversed(deque(marks.finditer(text), maxlen=_N_MARKS)):
             if found := next(_NUMBER.finditer(text, mark.end()), None):
@@ -114,13 +115,18 @@ def _unless_one_of_two(text: str, found: re.Match[str]) -> Quantity | None:
 
 
 def _quantity(found: re.Match[str]) -> Quantity:
-    power = found["power"] or (found["ten"] or found["alone"] or "0").replace("\u2212", "-")
-    value = float(f"{(found['digits'] or '1').replace(',', '')}e{power}")
+    digits, power = found["digits"].replace(",", ""), found["power"] or found["ten"] or "0"
+    value = float(f"{digits}e{power}")
+    if found["raised"]:
+        try:
+            value = float(digits) ** float(found["raised"]) * float(f"1e{power}")
+        except ArithmeticError:
+            value = math.nan
     if found["below"]:
         below = float(found["below"])
         value = value / below + float(found["mixed"] or 0) if below else math.nan
     value *= _SCALES.get((found["scale"] or "").lower(), 1.0)
-    negative = (found["sign"] or "") in ("-", "\u2212")
+    negative = found["sign"] == "-"
     return Quantity(-value if negative else value, (found["unit"] or "").rstrip(".").strip("$}"))
 
 
