@@ -21,7 +21,6 @@ line and exits with code 2.
 
 from __future__ import annotations
 
-import copyreg
 import difflib
 from collections.abc import Iterable
 from typing import Any
@@ -32,7 +31,7 @@ class CalibrantError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """The message as it stands, whatever `__init__` made it from: workers send their errors."""
-        return copyreg.__newobj__, (type(self), *self.args), self.__dict__
+        return Exception.__new__, (type(self), *self.args), vars(self)
 
 
 class UnknownName(CalibrantError):
