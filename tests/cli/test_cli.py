@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from calibrant.cli import VERBS
+from calibrant.cli import VERBS, tell
 
 CALIBRANT = [sys.executable, "-c", "from calibrant.cli import main; main()"]
 
@@ -112,6 +112,22 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
     assert "artefact.json" in fails("ask", "What?", "--artefact", str(tmp_path))
     (tmp_path / "t.parquet").write_bytes(b"PAR1 nonsense")
     assert "damaged" in fails("evaluate", str(tmp_path / "t.parquet"))
+
+
+@pytest.mark.parametrize("name", ["torch", "transformers", "peft"])
+def test_what_is_not_installed_is_told_with_its_extra(tmp_path: Path, name: str) -> None:
+    start = f"import sys; sys.modules[{name!r}] = None; from calibrant.cli import main; main()"
+    words = [sys.executable, "-c", start, "run", "--out", str(tmp_path / "run")]
+    found = subprocess.run(words, capture_output=True, text=True)
+    assert found.returncode == 2 and len(found.stderr.splitlines()) == 1, found.stderr
+    assert name in found.stderr and "pip install 'calibrant[models]'" in found.stderr
+
+
+def test_json_has_no_infinity(capsys: pytest.CaptureFixture[str]) -> None:
+    tell({"score": float("inf"), "all": [{"score": float("nan")}, 0.5]}, True, "")
+    written = capsys.readouterr().out
+    assert "Infinity" not in written and "NaN" not in written
+    assert json.loads(written) == {"score": None, "all": [{"score": None}, 0.5]}
 
 
 def test_doctor() -> None:

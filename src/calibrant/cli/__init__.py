@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from calibrant.errors import CalibrantError, UnknownName
+from calibrant.errors import CalibrantError, MissingExtra, UnknownName
 
 # Typer brings a click of its own; this is the root of its complaints about usage.
 USAGE_ERROR: Any = typer.BadParameter.__base__
@@ -51,6 +51,10 @@ def main() -> None:
         app(words[:1] if words and words[0] in VERBS else VERBS)(standalone_mode=False)
     except CalibrantError as error:
         _fail(str(error))
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "transformers", "peft"):
+            raise
+        _fail(str(MissingExtra(f"this imports {error.name}: calibrant {words[0]}", "models")))
     except USAGE_ERROR as error:
         verb = f" {words[0]}" if words and words[0] in VERBS else ""
         _fail(f"{error.format_message()} See calibrant{verb} --help.")
@@ -66,8 +70,11 @@ def _fail(message: str, code: int = 2) -> None:
 
 
 def tell(found: Any, as_json: bool, text: str) -> None:
-    """Print a result as JSON or as text."""
-    print(json.dumps(found, ensure_ascii=False, indent=1) if as_json else text)
+    """Print a result as text or as JSON, which has no infinity: null stands for it."""
+    if as_json:
+        finite = json.loads(json.dumps(found), parse_constant=lambda _: None)
+        text = json.dumps(finite, ensure_ascii=False, indent=1, allow_nan=False)
+    print(text)
 
 
 def say(line: str) -> None:
