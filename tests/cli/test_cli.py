@@ -106,6 +106,12 @@ def test_bad_tables(tmp_path: Path, content: str, expected: str) -> None:
     assert expected in fails("evaluate", str(path))
 
 
+def test_clips_that_leave_nothing(tmp_path: Path) -> None:
+    for clip in ("2", "0", "nan"):
+        line = fails("evaluate", str(tmp_path / "t.csv"), "--clip", clip)
+        assert f"--clip is {clip}" in line and "0.5" in line
+
+
 def test_files_that_are_not_there(tmp_path: Path) -> None:
     assert "nothing.csv" in fails("evaluate", str(tmp_path / "nothing.csv"))
     assert "manifest.json" in fails("grade", str(tmp_path))

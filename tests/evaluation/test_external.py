@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibrant.errors import InvalidData
+from calibrant.errors import InvalidConfidence, InvalidData
 from calibrant.evaluation import external
 from calibrant.evaluation.evaluate import Settings, evaluate
+from calibrant.reporting.selection import lead_of
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "llm_answers"
 NO_INTERVALS = {"n_resamples": 0, "clip": 1e-12}
@@ -82,6 +83,54 @@ def test_per_cents_among_words(tmp_path: Path) -> None:
     columns = external.Columns(confidence=("sure",), correct="right", percent=True)
     found = external.read(path, columns).columns[0].confidence
     np.testing.assert_array_equal(found[:4], [0.9, 0.8, np.nan, 0.2])
+
+
+@pytest.mark.parametrize(
+    ("cell", "confidence"),
+    [("1e-1", 0.001), (".5%", 0.005), ("sure.90%", 0.9), ("80-90%", 0.8), ("-5%", None)],
+)
+def test_a_per_cent_is_read_whole_or_refused(
+    tmp_path: Path, cell: str, confidence: float | None
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(f"confidence,correct\n{cell},1\n40,0\n")
+    columns = external.Columns(percent=True)
+    if confidence is None:
+        with pytest.raises(InvalidConfidence, match="row 1: '-5%'"):
+            external.read(path, columns)
+    else:
+        found = external.read(path, columns).columns[0].confidence
+        assert found[0] == pytest.approx(confidence)
+
+
+@pytest.mark.parametrize("wrong", [1, 0])
+def test_what_no_calibrator_can_be_fitted_on_is_told_raw(tmp_path: Path, wrong: int) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("confidence,correct\n" + "0.9,1\n" * 49 + "0.3,0\n" * wrong)
+    found = external.measured(external.read(path, external.Columns()), Settings(n_resamples=0))
+    by = {row["calibrator"]: row for row in found["rows"] if row["subset"] == "all"}
+    assert by["none"]["brier_score"]["value"] < 0.02
+    for name in external.CALIBRATORS:
+        assert by[name]["brier_score"] is None and by[name]["n"] == 0
+        assert "needs correct and incorrect ones" in by[name]["reasons"]["brier_score"]
+    assert lead_of(found) == ("confidence", "", "none")
+
+
+def test_empty_cells_are_no_group_and_no_subject(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    rows = [{"confidence": 0.5, "correct": i % 2, "who": who} for i, who in enumerate("aab")]
+    rows += [{"confidence": 0.5, "correct": i % 2, "who": [None, ""][i % 2]} for i in range(6)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    table = external.read(path, external.Columns(group="who", subject="who"))
+    assert table.group.tolist()[:3] == ["a", "a", "b"] and len(set(table.group.tolist())) == 8
+    assert table.subject.tolist() == ["a", "a", "b", *[""] * 6]
+
+
+def test_a_column_must_be_named(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("confidence,correct\n0.5,1\n0.5,0\n")
+    with pytest.raises(InvalidData, match="--confidence COLUMN"):
+        external.read(path, external.Columns(confidence=()))
 
 
 def test_the_target_of_options_is_a_number(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def command(
     Example: calibrant evaluate answers.csv --confidence seq_likelihood --correct accuracy
     """
     from calibrant.evaluation import external
-    from calibrant.evaluation.evaluate import Settings, evaluate
+    from calibrant.evaluation.evaluate import Settings
     from calibrant.evaluation.grader_error import corrected
     from calibrant.reporting import grader_error
     from calibrant.reporting.html import write_report
@@ -76,7 +76,7 @@ def command(
             where=tuple(where or ()),
         )
         table = external.read(source, columns)
-        metrics = evaluate(table, settings)
+        metrics = external.measured(table, settings)
         if human:
             metrics["grader_error"] = corrected(
                 table,

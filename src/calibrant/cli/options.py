@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from calibrant.cli import say
-from calibrant.errors import UnknownName
+from calibrant.errors import InvalidData, UnknownName
 from calibrant.tables import Reading
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -59,7 +59,18 @@ NTrain = Annotated[int, typer.Option(help="Open training answers; half as many c
 NTest = Annotated[int, typer.Option(help="Open test answers of each subset; half as many choices.")]
 NResamples = Annotated[int, typer.Option(min=0, help="Bootstrap replicates; 0 for no intervals.")]
 NBins = Annotated[int, typer.Option(help="Bins of the calibration errors.")]
-Clip = Annotated[float | None, typer.Option(help="Clip confidences for the log loss, e.g. 1e-12.")]
+
+
+def _clip(value: float | None) -> float | None:
+    if value is not None and not 0 < value < 0.5:
+        raise InvalidData(f"--clip is {value:g}: a number between 0 and 0.5 is needed, e.g. 1e-12")
+    return value
+
+
+Clip = Annotated[
+    float | None,
+    typer.Option(help="Clip confidences for the log loss, e.g. 1e-12.", callback=_clip),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")]
 
 

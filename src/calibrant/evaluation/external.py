@@ -17,7 +17,7 @@ import numpy as np
 from calibrant import registry
 from calibrant.calibration import cross_fit
 from calibrant.errors import InvalidConfidence, InvalidData, NothingGraded
-from calibrant.evaluation.evaluate import answered
+from calibrant.evaluation.evaluate import Settings, answered, evaluate
 from calibrant.evaluation.table import TARGETS, Column, Floats, Strings, Table
 from calibrant.records import content_hash
 from calibrant.tables import column, read_table
@@ -25,6 +25,8 @@ from calibrant.tables import column, read_table
 CALIBRATORS = ("temperature", "platt")
 N_FOLDS = 5
 TRUE, FALSE = ("1", "1.0", "true", "correct", "yes"), ("0", "0.0", "false", "incorrect", "no")
+
+_NUMBER = re.compile(r"(?:(?<!\w)[-\u2212])?(?:\d+(?:\.\d+)?|(?<![\w.])\.\d+)(?:[eE][-+]?\d+)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +46,9 @@ class Columns:
     target: str = "target"
     """Number of the right option, from 0."""
     subject: str = ""
-    """The subject."""
+    """The subject; an empty cell is none."""
     group: str = ""
-    """What was drawn together; empty: each row by itself."""
+    """What was drawn together; no column, or an empty cell: the row by itself."""
     where: tuple[str, ...] = ()
     """COLUMN=VALUE: only these rows."""
 
@@ -57,10 +59,12 @@ def read(path: str | Path, columns: Columns) -> Table:
     Raises
     ------
     InvalidData
-        When the file or a column does not exist, or a verdict is none.
+        When the file or a column does not exist, none is named, or a verdict is none.
     InvalidConfidence
         Naming the first row whose confidence is none.
     """
+    if not columns.confidence and not columns.options:
+        raise InvalidData("no column with confidences is named: --confidence COLUMN,COLUMN")
     rows = _where(read_table(path), columns.where, path)
     if columns.options:
         names: tuple[str, ...] = ("largest option",)
@@ -78,22 +82,47 @@ def read(path: str | Path, columns: Columns) -> Table:
     if np.isnan(correct).all():
         raise NothingGraded(f"none of the {len(rows)} rows of {path} is graded")
     everyone = [f"row {i}" for i in range(len(rows))]
-    group = [str(v) for v in column(rows, columns.group, path)] if columns.group else everyone
-    subject = [str(v) for v in column(rows, columns.subject, path)] if columns.subject else None
-    groups = np.array(group, dtype=str)
+    nobody = [""] * len(rows)
+    groups = _texts(rows, columns.group, path, everyone) if columns.group else everyone
+    subjects = _texts(rows, columns.subject, path, nobody) if columns.subject else nobody
+    group = np.array(groups, dtype=str)
     return Table(
         model=Path(path).stem,
         correct=correct,
-        group=groups,
-        subject=np.array(subject or [""] * len(rows), dtype=str),
+        group=group,
+        subject=np.array(subjects, dtype=str),
         subset=np.array(["seen"] * len(rows), dtype=str),
         format=np.array(["choice" if columns.options else "open"] * len(rows), dtype=str),
         columns=tuple(
-            _column(name, calibrator, values, correct, groups)
+            _column(name, calibrator, values, correct, group)
             for name, values in zip(names, confidences)
             for calibrator in ("none", *CALIBRATORS)
         ),
     )
+
+
+def _texts(
+    rows: Sequence[Mapping[str, Any]], name: str, path: object, instead: Sequence[str]
+) -> list[str]:
+    """A column as texts; for an empty cell what stands in the row's place of `instead`."""
+    cells = zip(column(rows, name, path), instead)
+    return [other if v is None or v == "" or v != v else str(v) for v, other in cells]
+
+
+def measured(table: Table, settings: Settings) -> dict[str, Any]:
+    """What `evaluate` tells, with why a calibrator could not be fitted.
+
+    Raises
+    ------
+    NothingGraded
+        As there.
+    """
+    metrics = evaluate(table, settings)
+    reasons = {column.key: column.reason for column in table.columns if column.reason}
+    for row in metrics["rows"]:
+        if why := reasons.get((row["estimator"], row["variant"], row["calibrator"])):
+            row["reasons"] = dict.fromkeys(row["reasons"], why)
+    return metrics
 
 
 def verdicts(path: str | Path, columns: Columns, name: str) -> Floats:
@@ -105,6 +134,7 @@ def verdicts(path: str | Path, columns: Columns, name: str) -> Floats:
 def _column(
     name: str, calibrator: str, confidence: Floats, correct: Floats, groups: Strings
 ) -> Column:
+    reason = ""
     if calibrator != "none":
         known = ~np.isnan(confidence) & ~np.isnan(correct)
         with np.errstate(divide="ignore"):
@@ -112,9 +142,12 @@ def _column(
         confidence = confidence.copy()
         settings = registry.get("calibration", calibrator)()
         n_folds = min(N_FOLDS, len(set(groups[known].tolist())))
-        confidence[known] = cross_fit(
-            settings, scores, correct[known], groups[known], n_folds=n_folds, seed=0
-        )
+        try:
+            confidence[known] = cross_fit(
+                settings, scores, correct[known], groups[known], n_folds=n_folds, seed=0
+            )
+        except InvalidData as error:
+            reason, confidence[known] = f"not calibrated by other folds: {error}", np.nan
         confidence[~known] = np.nan
     fold = np.array([int(content_hash("fold", g), 16) % N_FOLDS for g in groups.tolist()])
     given = {target: np.zeros(len(correct)) for target in TARGETS}
@@ -122,7 +155,13 @@ def _column(
         decided = answered(confidence[fold != k], correct[fold != k], confidence[fold == k])
         for target, values in decided.items():
             given[target][fold == k] = values
-    return Column(estimator=name, calibrator=calibrator, confidence=confidence, answered=given)
+    return Column(
+        estimator=name,
+        calibrator=calibrator,
+        confidence=confidence,
+        reason=reason,
+        answered=given,
+    )
 
 
 def _where(
@@ -176,8 +215,11 @@ def _confidence(values: Sequence[Any], name: str) -> Floats:
 
 
 def _percent(value: Any) -> str:
-    """The cell as a per cent: "90% ." and "90" are "90%", "I am sure" is nothing."""
-    number = re.search(r"\d+(?:\.\d+)?", str(value))
+    """The cell as a per cent: "90% ." and "90" are "90%", "I am sure" is nothing.
+
+    A sign stays, for what is less than nothing to be refused.
+    """
+    number = _NUMBER.search(str(value))
     return f"{number[0]}%" if number else ""
 
 

@@ -27,6 +27,8 @@ class Column:
     """The calibrator's name."""
     confidence: Floats
     """(N,) in [0, 1], NaN where missing."""
+    reason: str = ""
+    """Why all are missing, where the calibrator could not be fitted."""
     is_confidence: bool = True
     """False for a raw score that claims no probability: it ranks only."""
     answered: Mapping[float, Floats]

@@ -23,6 +23,7 @@ from calibrant.reporting.selection import (
     column,
     key_of,
     known,
+    lead_of,
     main_rows,
     parts,
     rows_of,
@@ -61,7 +62,7 @@ def write_report(
     made
         How it was made: names and values, nested as they are.
     lead
-        (estimator, variant, calibrator) of the column it is about; None: the last.
+        (estimator, variant, calibrator) of the column it is about; None: the last with confidences.
 
     Returns
     -------
@@ -75,7 +76,7 @@ def write_report(
     if texts and len(texts) != len(table.correct):
         raise InvalidData(f"{len(texts)} texts for {len(table.correct)} answers: give one of each")
     folder.mkdir(parents=True, exist_ok=True)
-    report = _Report(folder, metrics, table, lead or table.columns[-1].key)
+    report = _Report(folder, metrics, table, lead or lead_of(metrics))
     page = folder / "report.html"
     page.write_text(render("report.html", TEMPLATES, **report.context(texts, made)), "utf-8")
     return page

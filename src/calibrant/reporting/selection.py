@@ -25,8 +25,9 @@ def key_of(row: Row) -> Key:
 
 def parts(metrics: Mapping[str, Any]) -> list[Part]:
     """Formats by whole subsets in reading order; "all" only where it adds something."""
-    held = {(r["format"], r["subset"]): r["n"] + r["n_ungraded"] for r in metrics["rows"]}
-    whole = {part for part, n in held.items() if n and not part[1].startswith("subject:")}
+    counts = ("n", "n_missing", "n_ungraded")
+    held = {(r["format"], r["subset"]) for r in metrics["rows"] if any(r[n] for n in counts)}
+    whole = {part for part in held if not part[1].startswith("subject:")}
     if len(kinds := {kind for kind, _ in whole}) > 1:
         whole = {(kind, subset) for kind, subset in whole if kind != "all"}
     for kind in kinds:
@@ -54,8 +55,9 @@ def rows_of(metrics: Mapping[str, Any], part: Part) -> list[Row]:
 
 
 def lead_of(metrics: Mapping[str, Any]) -> Key:
-    """The last column: the one that a report is about unless it is told otherwise."""
-    return key_of(rows_of(metrics, parts(metrics)[0])[-1])
+    """The last column that has confidences: what a report is about unless told otherwise."""
+    rows = rows_of(metrics, parts(metrics)[0])
+    return key_of(next((row for row in reversed(rows) if row["n"]), rows[-1]))
 
 
 def before_of(columns: Sequence[Column]) -> Key | None:
