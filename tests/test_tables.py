@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import zipfile
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -35,6 +36,25 @@ def test_every_format_gives_the_same_rows(tmp_path: Path, suffix: str) -> None:
     assert read_table(path) == ROWS
     first, _ = next(iterate_table(path))
     assert first in (f"{path}, line 1", f"{path}, line 2", f"{path}, row 1")
+
+
+def test_rows_of_different_columns_keep_them_all(tmp_path: Path) -> None:
+    rows = [{"a": 1, "b": "x"}, {"a": 2, "more": "y"}, {"b": "z", "a": 3}]
+    for suffix in tables.SUFFIXES:
+        write_table(tmp_path / f"a{suffix}", rows)
+        found = read_table(tmp_path / f"a{suffix}")
+        assert [row.get("more") for row in found] == [None, "y", None], suffix
+        assert list(dict.fromkeys(name for row in found for name in row)) == ["a", "b", "more"]
+
+
+def test_what_a_format_has_no_type_for_is_text(tmp_path: Path) -> None:
+    values = [1, "one", None, [1.5], {}, 2**70]
+    write_table(tmp_path / "a.parquet", [{"a": value, "b": {}, "c": 0.5} for value in values])
+    found = read_table(tmp_path / "a.parquet")
+    assert [row["a"] for row in found] == ["1", "one", None, "[1.5]", "{}", str(2**70)]
+    assert {(row["b"], row["c"]) for row in found} == {("{}", 0.5)}
+    write_table(tmp_path / "a.jsonl", [{"when": datetime(2026, 1, 2)}])
+    assert read_table(tmp_path / "a.jsonl") == [{"when": "2026-01-02 00:00:00"}]
 
 
 BAD_LINES = [

@@ -290,22 +290,57 @@ def _whole(path: Path, read: Callable[[], T]) -> T:
         raise DamagedFile(f"{path} is damaged: {str(e).splitlines()[0]}") from e
 
 
-def write_table(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows in the format that the suffix names."""
+def writable(path: str | Path) -> Path:
+    """The path, if `write_table` knows its suffix.
+
+    Raises
+    ------
+    InvalidData
+        When it does not.
+    """
     path = Path(path)
     if path.suffix not in SUFFIXES:
         raise InvalidData(f"{path} is none of {', '.join(SUFFIXES)}")
+    return path
+
+
+def write_table(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows in the format that the suffix names, with the columns of all of them.
+
+    What the format has no type for (a time in JSON, a number among texts in Parquet) is text.
+
+    Raises
+    ------
+    InvalidData
+        When the suffix is another.
+    """
+    path = writable(path)
+    names = list(dict.fromkeys(name for row in rows for name in row))
     if path.suffix == ".parquet":
-        write_parquet(path, rows)
+        columns = [_of_one_type([row.get(name) for row in rows]) for name in names]
+        write_parquet(path, [dict(zip(names, cells)) for cells in zip(*columns)])
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", newline="", encoding="utf-8") as file:
         if path.suffix == ".csv":
-            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+            writer = csv.DictWriter(file, fieldnames=names)
             writer.writeheader()
             writer.writerows(rows)
         else:
-            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            file.writelines(f"{_as_json(row)}\n" for row in rows)
+
+
+def _of_one_type(values: list[Any]) -> list[Any]:
+    """The values of a column, as texts where Parquet cannot hold them together."""
+    try:
+        pq.write_table(pa.table({"": values}), pa.BufferOutputStream())
+    except (pa.ArrowException, OverflowError):
+        return [v if v is None or isinstance(v, str) else _as_json(v) for v in values]
+    return values
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def column(rows: Sequence[Mapping[str, Any]], name: str, path: object) -> list[Any]:

@@ -113,6 +113,8 @@ def test_clips_that_leave_nothing(tmp_path: Path) -> None:
 
 
 def test_files_that_are_not_there(tmp_path: Path) -> None:
+    out = str(tmp_path / "scored.txt")  # told before anything is scored
+    assert ".parquet" in fails("score", str(tmp_path), str(tmp_path / "a.csv"), "--out", out)
     assert "nothing.csv" in fails("evaluate", str(tmp_path / "nothing.csv"))
     assert "manifest.json" in fails("grade", str(tmp_path))
     assert "artefact.json" in fails("ask", "What?", "--artefact", str(tmp_path))

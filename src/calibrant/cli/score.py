@@ -31,8 +31,9 @@ def command(
     Example: calibrant score runs/demo/artefacts/lora_prompt-open answers.jsonl --out scored.jsonl
     """
     from calibrant.artefacts import load_artefact, score_rows
-    from calibrant.tables import read_table, write_table
+    from calibrant.tables import read_table, writable, write_table
 
+    writable(out)
     rows = read_table(file)
     calibrated, base = load_artefact(
         artefact, model=model, allow_mismatch=allow_mismatch, device=device, dtype=dtype
