@@ -18,7 +18,7 @@ from calibrant.errors import DamagedFile, Mismatch, ModelUnavailable
 from calibrant.estimators.calibrated import calibrate, load_calibrated
 from calibrant.estimators.estimator import Estimator
 from calibrant.estimators.text_embedding import TextEmbedding
-from calibrant.estimators.tuned_encoder import FittedTunedEncoder, TunedEncoder
+from calibrant.estimators.tuned_encoder import FittedTunedEncoder, Start, TunedEncoder
 from calibrant.metrics import auroc
 from calibrant.models.encoder import Encoder, encoder_called
 from calibrant.models.model import Given
@@ -160,6 +160,21 @@ def test_the_encoder_is_left_as_it_was(encoder_folder: str) -> None:
     after = encoder.module.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_tuning_starts_from_what_was_told_without_the_answer(encoder_folder: str) -> None:
+    """Verdicts that nothing tells: what is learned of an answer from itself would show."""
+    rng, how = np.random.default_rng(0), TunedEncoder(encoder=encoder_folder)
+    items = [
+        replace(i, grade=replace(i.grade, verdict=Verdict.CORRECT if right else Verdict.INCORRECT))
+        for i, right in zip(telling(240, 0), rng.random(240) < 0.5)
+    ]
+    correct = np.array([i.correct for i in items], dtype=np.float64)
+    encoder = encoder_called(encoder_folder)
+    start, apart = Start.fit(items, correct, encoder, how)
+    itself = start.frozen.score(embeddings(items, encoder, how.max_tokens))
+    ranks = [auroc(1 / (1 + np.exp(-scores)), correct) for scores in (apart, itself)]
+    assert ranks[0] < 0.58 < ranks[1]
 
 
 def test_another_encoder_or_a_damaged_file_is_refused(encoder_folder: str, tmp_path: Path) -> None:
