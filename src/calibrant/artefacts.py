@@ -84,7 +84,7 @@ def load_artefact(
 def score_rows(
     rows: Sequence[Mapping[str, Any]], calibrated: Calibrated, model: Model, say: Say = silent
 ) -> list[dict[str, Any]]:
-    """Rows of a table with `confidence` and `confidence_reason` added.
+    """Rows of a table with `confidence` and `confidence_reason` added, or in place of those there.
 
     Raises
     ------
@@ -93,6 +93,8 @@ def score_rows(
         them, or a row holds something else than it should.
     """
     _check_columns(rows, "question", "answer", *calibrated.fitted.reads)
+    if any("confidence" in row for row in rows):
+        say("the column confidence of the table is replaced")
     items = _items(rows)
     found = dict(zip(items, calibrated.confidences(list(items.values()), model, say)))
     return [

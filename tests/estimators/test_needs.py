@@ -138,6 +138,9 @@ def test_at_prediction_too(tmp_path: Path) -> None:
     assert [r["confidence"] is None for r in found] == [False, True, True, True, True]
     assert "log-probabilities" in found[1]["confidence_reason"]
     assert score_rows([], made, model) == []
+    said: list[str] = []
+    assert score_rows(found, made, model, said.append) == found
+    assert said == ["the column confidence of the table is replaced"]
     with pytest.raises(InvalidData, match="no column 'log_probs'; it has answer, question"):
         score_rows([row], made, model)
     with pytest.raises(InvalidData, match=r"row 2: field 'log_probs' has a number outside"):
