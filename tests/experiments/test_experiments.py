@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +15,16 @@ import pytest
 from calibrant import registry
 from calibrant.cli import app
 from calibrant.errors import InvalidData
-from calibrant.experiments import arms, bench, fitting, label_count, pages, results, user_study
+from calibrant.experiments import (
+    arms,
+    bench,
+    code,
+    fitting,
+    label_count,
+    pages,
+    results,
+    user_study,
+)
 from calibrant.experiments.bench import Bench
 from calibrant.experiments.code import mutants
 from calibrant.experiments.experiment import (
@@ -25,8 +36,10 @@ from calibrant.experiments.experiment import (
     Experiment,
     Findings,
 )
+from calibrant.grades.sandbox import why_no_sandbox
 from calibrant.models.local import embedded
 from calibrant.questions.mixture import Sizes
+from calibrant.records import Verdict
 
 MODEL = "almanac-mini"
 NAMES = sorted(registry.variants("experiments"))
@@ -188,6 +201,28 @@ def test_untestable_is_only_for_some(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(cls, "run", lambda self, bench: Findings(untestable="too hard"))
     with pytest.raises(InvalidData, match="may not be called untestable"):
         results.done("format_shift", one, "test")
+
+
+def test_solutions_run_with_the_imports_of_their_problem(tmp_path: Path) -> None:
+    if why := why_no_sandbox():
+        assert not os.environ.get("CI"), why
+        pytest.skip(why)
+    row = {
+        "query": "Count.", "prompt": "from typing import List\nimport math\n", "difficulty": "Easy",
+        "completion": "class Solution:\n    def f(self, a: List[int]) -> int:\n"
+        "        return math.floor(len(a) + 1) - 1\n",
+        "test": "def check(f):\n    assert f([3, 4]) == 2\n", "entry_point": "Solution().f",
+    }  # fmt: skip
+    place = tmp_path / "leetcode" / code.FILE
+    place.parent.mkdir()
+    with gzip.open(place, "wt") as file:
+        file.write(json.dumps(row))
+    items = code.graded(Bench(out=tmp_path, data=tmp_path, quick=True))
+    verdicts = [item.grade.verdict for item in items]
+    assert verdicts[0] is Verdict.CORRECT, items[0].grade.reason
+    assert Verdict.INCORRECT in verdicts[1:]
+    assert all("import" not in item.answer.text for item in items)
+    assert [item.grade.answer_id for item in items] == [item.answer.id for item in items]
 
 
 def test_mutants_differ_and_parse() -> None:

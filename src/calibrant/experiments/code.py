@@ -6,7 +6,7 @@ import ast
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -107,7 +107,8 @@ class Code(Experiment):
             tables={"programs": arms.rows(panel)},
             figures={"programs": bars({t: arms.drawn(panel, m) for t, m in titles.items()})},
             notes=[
-                f"{len({i.question.id for i in items})} problems, {len(items)} programs:"
+                f"{len({i.question.id for i in items})} problems, {len(items)} programs, a solution"
+                f" of each and mutants of it:"
                 f" {int(np.nansum(verdicts))} pass, {int((verdicts == 0).sum())} do not,"
                 f" {int(np.isnan(verdicts).sum())} could not be graded. Problems are split, so"
                 " that those of the test were never seen.",
@@ -129,10 +130,14 @@ def _alike(items: Sequence[Graded], encoded: bool) -> list[str]:
 
 
 def graded(bench: Bench) -> list[Graded]:
-    """Solutions and mutants with their verdicts, computed once."""
+    """Solutions and mutants with their verdicts, computed once.
+
+    They are run after the imports that the problem gives, and shown without them.
+    """
     place = bench.data_at("leetcode", FILE)
     n = QUICK if bench.quick else N_PROBLEMS
-    source, found = Leetcode(), []
+    source = Leetcode()
+    shown, run = list[Answer](), list[Answered]()
     for _, row in list(iterate_table(place))[:n]:
         ask = source.ask(row)
         if ask is None:
@@ -141,11 +146,14 @@ def graded(bench: Bench) -> list[Graded]:
         # Written out the same way as its mutants, so that layout and comments tell nothing.
         texts = [ast.unparse(ast.parse(row["completion"])), *mutants(row["completion"])]
         for text in dict.fromkeys(texts):
-            program = f"{row['prompt']}\n\n{text}"
-            answer = Answer(question_id=question.id, text=text, extracted=program, model=CANDIDATES)
-            found.append(Answered(question=question, answer=answer))
-    key = content_hash([item.answer.id for item in found])
-    return bench.graded(found, "code", key)
+            shown.append(Answer(question_id=question.id, text=text, model=CANDIDATES))
+            whole = replace(shown[-1], id="", text=f"{row['prompt']}\n\n{text}")
+            run.append(Answered(question=question, answer=whole))
+    key = content_hash([item.answer.id for item in run])
+    return [
+        replace(item, answer=answer, grade=replace(item.grade, answer_id=answer.id))
+        for answer, item in zip(shown, bench.graded(run, "code", key), strict=True)
+    ]
 
 
 def mutants(text: str, n: int = N_MUTANTS) -> list[str]:
