@@ -33,6 +33,7 @@ N_TOKENS = 512
 """Of problem and program together, the ends of both: as many as the encoder has places for."""
 CANDIDATES = ModelName(name="candidates")
 SHARES = {"train": 0.5, "validation": 0.1, "calibration": 0.1}
+NO_MODULE = "ModuleNotFoundError"
 ENCODED = ("text_embedding logistic", "tuned_encoder")
 
 
@@ -113,10 +114,17 @@ class Code(Experiment):
                 f" {int(np.isnan(verdicts).sum())} could not be graded. Problems are split, so"
                 " that those of the test were never seen.",
                 "The tuned encoder computes in bfloat16.",
+                *_wanting(items),
                 *_alike(items, not chosen.keys().isdisjoint(ENCODED)),
             ],
             not_run=not_run,
         )
+
+
+def _wanting(items: Sequence[Graded]) -> list[str]:
+    """The programs that fail for a module that is not here, and its name."""
+    found = Counter(i.grade.reason for i in items if i.grade.reason.startswith(NO_MODULE))
+    return [f"{n} programs count as failed because of: {reason}." for reason, n in found.items()]
 
 
 def _alike(items: Sequence[Graded], encoded: bool) -> list[str]:
