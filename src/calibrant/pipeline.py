@@ -207,15 +207,13 @@ def fit_stage(
             if untaught and estimator.learns_from_verdicts:
                 left_out[name] = untaught
                 continue
-            is_there = f"confidences/{name}" in run.manifest.get("finished", {})
-            if not is_there or how != {key: before.get(name, {}).get(key) for key in how}:
+            if not _is_done(run, name, how):
                 jobs.append((run.folder, name, estimator, use, splits, model, seed, say))
                 new.append(estimator)
         ahead.append((new, splits, model, say))
     # A small model on a CPU cannot use two cores, but two estimators can.
     worth_it = model.is_small and len(jobs) > 1
-    for _ in side_by_side(_prepare, ahead, worth_it=worth_it and len(ahead) > 1):
-        pass
+    list(side_by_side(_prepare, ahead, worth_it=worth_it and len(ahead) > 1))
     if worth_it:
         jobs.reverse()  # what takes longest is named last: begun last, one core would wait for it
     for name, told, found in side_by_side(_fit_one, jobs, worth_it=worth_it):
@@ -223,12 +221,30 @@ def fit_stage(
         if not isinstance(told, InvalidData):
             run.note(fitted={**run.manifest.get("fitted", {}), name: {**told, **how}})
             run.replace(f"confidences/{name}", found)
+    _close(run, [*before, *asked], asked, left_out, say)
+
+
+def _close(
+    run: Run,
+    order: Sequence[str],
+    asked: Sequence[str],
+    left_out: Mapping[str, InvalidData | None],
+    say: Say,
+) -> None:
+    """Keep what was fitted in this order, tell what was not, and raise if nothing was."""
     fitted = run.manifest.get("fitted", {})
-    run.note(fitted={name: fitted[name] for name in sorted(fitted, key=[*before, *asked].index)})
+    run.note(fitted={name: fitted[name] for name in sorted(fitted, key=order.index)})
     _tell_left_out(run, left_out, say)
     errors = [error for error in left_out.values() if error]
-    if errors and not set(asked) & set(run.manifest.get("fitted", {})):
+    if errors and not set(asked) & set(fitted):
         raise type(errors[0])("; ".join(dict.fromkeys(map(str, errors))))
+
+
+def _is_done(run: Run, name: str, how: Mapping[str, str]) -> bool:
+    """Whether it was fitted, with this calibrator and reader."""
+    told = run.manifest.get("fitted", {}).get(name, {})
+    is_scored = f"confidences/{name}" in run.manifest.get("finished", {})
+    return is_scored and how == {key: told.get(key) for key in how}
 
 
 def _unlearnable(items: Sequence[Graded], split: str) -> InvalidData | None:

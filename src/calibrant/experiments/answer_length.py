@@ -10,11 +10,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from calibrant.experiments import arms
-from calibrant.experiments.bench import Bench, forms
+from calibrant.experiments.bench import Bench
 from calibrant.experiments.compare import Cell, Panel, difference
 from calibrant.experiments.drawing import Point, curves
 from calibrant.experiments.experiment import Claim, Difference, Experiment, Findings, Row
-from calibrant.experiments.fitting import Floats, correct_of, name_of
+from calibrant.experiments.fitting import Floats, correct_of, forms, name_of
 from calibrant.metrics import interval
 from calibrant.records import Graded
 

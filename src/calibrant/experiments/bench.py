@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 from calibrant.answers.prompts import Prompts
 from calibrant.errors import CalibrantError, DataUnavailable, ModelUnavailable
-from calibrant.estimators.estimator import Estimator, Say, silent
+from calibrant.estimators.estimator import Say, silent
 from calibrant.experiments.fitting import (
     Fit,
     Floats,
@@ -148,10 +148,6 @@ class Bench:
         ]
 
     @cached_property
-    def _content(self) -> str:
-        return content(self.questions)
-
-    @cached_property
     def used_seeds(self) -> tuple[int, ...]:
         """The seeds."""
         return self.seeds or tuple(range(1 if self.quick else N_SEEDS))
@@ -176,7 +172,7 @@ class Bench:
         return {
             "models": [asdict(model.name) for model in self.loaded],
             "load": dict(self.load),
-            "questions": [self.questions, self._content, *self._own],
+            "questions": [self.questions, content(self.questions), *self._own],
             "grader": self.grader.digest,
             "seeds": list(self.used_seeds),
             "sizes": asdict(self.sizes),
@@ -286,7 +282,7 @@ class Bench:
         further = [n_each] if n_each > MORE[1] else []  # the key of smaller draws has none
         key = content_hash(
             asdict(model.name), Prompts(model.tokenizer).label, self.questions,
-            self._content, asdict(sizes), list(subsets), seed, *self._own, *further,
+            content(self.questions), asdict(sizes), list(subsets), seed, *self._own, *further,
         )  # fmt: skip
 
         def drawn() -> list[Question]:
@@ -402,13 +398,3 @@ class Bench:
             n = len(held)
             made.append(calibrated(one.values[:n], held, one.values[n:], judged, calibrator))
         return made
-
-
-def forms(*texts: str) -> list[Estimator]:
-    """Estimators with settings, as an ensemble's members are written."""
-    from calibrant.estimators.forms import forms_of, with_settings
-
-    return [
-        with_settings(forms_of([name])[0], settings)
-        for name, *settings in (text.split() for text in texts)
-    ]

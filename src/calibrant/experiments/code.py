@@ -16,11 +16,11 @@ from calibrant.errors import InvalidData
 from calibrant.estimators.text_embedding import TextEmbedding
 from calibrant.estimators.tuned_encoder import TunedEncoder
 from calibrant.experiments import arms
-from calibrant.experiments.bench import Bench, forms
+from calibrant.experiments.bench import Bench
 from calibrant.experiments.compare import Panel
 from calibrant.experiments.drawing import bars
 from calibrant.experiments.experiment import Claim, Experiment, Findings, Row
-from calibrant.experiments.fitting import Fit, correct_of
+from calibrant.experiments.fitting import Fit, correct_of, forms
 from calibrant.models.encoder import encoder_called
 from calibrant.models.model import Given
 from calibrant.questions.leetcode import Leetcode

@@ -16,11 +16,11 @@ from calibrant.estimators.estimator import Estimator
 from calibrant.estimators.text_embedding import TextEmbedding
 from calibrant.estimators.vector_head import head_scores
 from calibrant.experiments import arms
-from calibrant.experiments.bench import Bench, Splits, forms
+from calibrant.experiments.bench import Bench, Splits
 from calibrant.experiments.compare import Panel, difference
 from calibrant.experiments.drawing import matrix
 from calibrant.experiments.experiment import Claim, Difference, Experiment, Findings, Row
-from calibrant.experiments.fitting import Fit, Floats, calibrated, correct_of
+from calibrant.experiments.fitting import Fit, Floats, calibrated, correct_of, forms
 from calibrant.grades.grader import grade
 from calibrant.models.encoder import Precision, encoder_called
 from calibrant.models.local import LocalModel

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from calibrant.experiments import arms
-from calibrant.experiments.bench import Bench, forms
+from calibrant.experiments.bench import Bench
 from calibrant.experiments.drawing import bars
 from calibrant.experiments.experiment import Claim, Experiment, Findings, Row
-from calibrant.experiments.fitting import name_of
+from calibrant.experiments.fitting import forms, name_of
 
 ARMS = (
     "subject_rate",

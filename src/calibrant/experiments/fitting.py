@@ -22,7 +22,7 @@ from calibrant import registry
 from calibrant.errors import InvalidData
 from calibrant.estimators.calibrated import subjects_of
 from calibrant.estimators.estimator import Estimator, Scores, silent
-from calibrant.estimators.forms import described, restored
+from calibrant.estimators.forms import described, forms_of, restored, with_settings
 from calibrant.models.model import Model
 from calibrant.records import Answered, Graded, content_hash
 from calibrant.runs import read_parquet, write_json, write_parquet
@@ -215,3 +215,11 @@ def calibrated(
 def correct_of(items: Sequence[Graded]) -> Floats:
     """(N,) 1 or 0, NaN where ungraded."""
     return np.array([i.correct if i.is_graded else np.nan for i in items], dtype=np.float64)
+
+
+def forms(*texts: str) -> list[Estimator]:
+    """Estimators with settings, as an ensemble's members are written."""
+    return [
+        with_settings(forms_of([name])[0], settings)
+        for name, *settings in (text.split() for text in texts)
+    ]

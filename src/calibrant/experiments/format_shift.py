@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from calibrant.experiments import arms
-from calibrant.experiments.bench import Bench, forms
+from calibrant.experiments.bench import Bench
 from calibrant.experiments.drawing import bars
 from calibrant.experiments.experiment import Claim, Difference, Experiment, Findings, Row
+from calibrant.experiments.fitting import forms
 from calibrant.records import Format
 
 SHORT = {"open": "OE", "choice": "MC"}

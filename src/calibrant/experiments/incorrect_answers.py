@@ -9,9 +9,10 @@ from typing import ClassVar
 
 from calibrant.answers.sample import Sampling, sample
 from calibrant.experiments import arms
-from calibrant.experiments.bench import Bench, Splits, forms
+from calibrant.experiments.bench import Bench, Splits
 from calibrant.experiments.drawing import bars
 from calibrant.experiments.experiment import Claim, Experiment, Findings, Row
+from calibrant.experiments.fitting import forms
 from calibrant.grades.grader import Grader, grade
 from calibrant.models.local import LocalModel
 from calibrant.records import Answer, Answered, Grade, Graded, ModelName, Verdict, content_hash

@@ -10,10 +10,11 @@ from typing import ClassVar
 from matplotlib.figure import Figure
 
 from calibrant.experiments import arms
-from calibrant.experiments.bench import Bench, Splits, forms
+from calibrant.experiments.bench import Bench, Splits
 from calibrant.experiments.compare import Panel
 from calibrant.experiments.drawing import Point, curves
 from calibrant.experiments.experiment import Claim, Experiment, Findings, Row
+from calibrant.experiments.fitting import forms
 from calibrant.records import Graded
 
 SIZES = (50, 100, 200, 500, 1000, 2000, 5000)

@@ -9,11 +9,11 @@ from typing import ClassVar
 import numpy as np
 
 from calibrant.experiments import arms
-from calibrant.experiments.bench import Bench, forms
+from calibrant.experiments.bench import Bench
 from calibrant.experiments.compare import Panel, difference
 from calibrant.experiments.drawing import Point, curves
 from calibrant.experiments.experiment import Claim, Difference, Experiment, Findings, Row
-from calibrant.experiments.fitting import Floats, correct_of
+from calibrant.experiments.fitting import Floats, correct_of, forms
 from calibrant.records import Format
 
 BEST = {"choice": "max_softmax", "open": "sequence_likelihood mean"}

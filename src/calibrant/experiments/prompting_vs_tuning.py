@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from calibrant.experiments import arms
-from calibrant.experiments.bench import Bench, forms
+from calibrant.experiments.bench import Bench
 from calibrant.experiments.drawing import bars
 from calibrant.experiments.experiment import Claim, Difference, Experiment, Findings, Row
-from calibrant.experiments.fitting import name_of
+from calibrant.experiments.fitting import forms, name_of
 
 NAMES = ("auroc", "auroc_subject_mean", "ece", "brier_score", "log_loss")
 

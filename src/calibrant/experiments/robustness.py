@@ -10,11 +10,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from calibrant.experiments.bench import Bench, forms
+from calibrant.experiments.bench import Bench
 from calibrant.experiments.compare import Panel, difference
 from calibrant.experiments.drawing import Bar, bars
 from calibrant.experiments.experiment import Claim, Difference, Experiment, Findings, Row
-from calibrant.experiments.fitting import Fit, Floats, calibrated, name_of
+from calibrant.experiments.fitting import Fit, Floats, calibrated, forms, name_of
 from calibrant.records import Graded, ModelName, content_hash
 
 LEAD = "lora_prompt"

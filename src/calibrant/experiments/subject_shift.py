@@ -12,10 +12,11 @@ from matplotlib.figure import Figure
 
 from calibrant.errors import CalibrantError
 from calibrant.experiments import arms
-from calibrant.experiments.bench import Bench, Splits, forms
+from calibrant.experiments.bench import Bench, Splits
 from calibrant.experiments.compare import Panel, difference
 from calibrant.experiments.drawing import Bar, bars
 from calibrant.experiments.experiment import Claim, Difference, Experiment, Findings, Row
+from calibrant.experiments.fitting import forms
 from calibrant.records import Graded, content_hash
 
 LEAD, STATES, BASE = "lora_prompt", "stacked states", "zero_shot"

@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 
 from calibrant.errors import CalibrantError
 from calibrant.experiments import arms
-from calibrant.experiments.bench import Bench, forms
+from calibrant.experiments.bench import Bench
 from calibrant.experiments.compare import Panel
 from calibrant.experiments.drawing import histograms
 from calibrant.experiments.experiment import Claim, Difference, Experiment, Findings, Row
-from calibrant.experiments.fitting import Fit, Floats, calibrated, correct_of, name_of
+from calibrant.experiments.fitting import Fit, Floats, calibrated, correct_of, forms, name_of
 from calibrant.questions.mixture import equal_quota
 from calibrant.questions.source import load_questions
 from calibrant.records import Graded, Verdict
