@@ -272,6 +272,21 @@ def test_another_calibrator_or_reader_is_fitted_anew(finished: Path, tmp_path: P
     assert any("base_rate" in line for line in told)
 
 
+def test_the_order_is_that_of_a_whole_run_after_a_kill(finished: Path, tmp_path: Path) -> None:
+    """The report is about the last; fits that take longest end first."""
+    shutil.copytree(finished, tmp_path / "run")
+    here = Run(tmp_path / "run")
+    made = here.manifest["identity"]["model"]
+    reader, forms = Given(made["name"], made["revision"]), [BaseRate(), SequenceLikelihood()]
+    here.note(fitted={})
+    fit_stage(here, reader, forms)
+    whole = list(here.manifest["fitted"])
+    last = whole[-1]
+    here.note(fitted={last: here.manifest["fitted"][last]})
+    fit_stage(here, reader, forms)
+    assert list(here.manifest["fitted"]) == whole
+
+
 def test_entropy_is_learned_without_verdicts(finished: Path, tmp_path: Path) -> None:
     """Only calibrating takes verdicts; what learns from verdicts is left out, and told."""
     shutil.copytree(finished, tmp_path / "run")

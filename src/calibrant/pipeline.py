@@ -221,17 +221,21 @@ def fit_stage(
         if not isinstance(told, InvalidData):
             run.note(fitted={**run.manifest.get("fitted", {}), name: {**told, **how}})
             run.replace(f"confidences/{name}", found)
-    _close(run, [*before, *asked], asked, left_out, say)
+    _close(run, before, asked, left_out, say)
 
 
 def _close(
     run: Run,
-    order: Sequence[str],
+    before: Mapping[str, Any],
     asked: Sequence[str],
     left_out: Mapping[str, InvalidData | None],
     say: Say,
 ) -> None:
-    """Keep what was fitted in this order, tell what was not, and raise if nothing was."""
+    """Keep what was fitted as it was asked for, or after what was there; tell and raise the rest.
+
+    A run that goes on after a kill asks for what is there, too: it has the order of a whole one.
+    """
+    order = asked if before.keys() <= set(asked) else [*before, *asked]
     fitted = run.manifest.get("fitted", {})
     run.note(fitted={name: fitted[name] for name in sorted(fitted, key=order.index)})
     _tell_left_out(run, left_out, say)
