@@ -29,6 +29,7 @@ from calibrant.experiments.fitting import (
 from calibrant.experiments.pool import MORE, n_per_subject, pool
 from calibrant.grades.grader import Grader, grade, grader_called
 from calibrant.models.local import LocalModel, embedded
+from calibrant.models.model import Given
 from calibrant.parallel import side_by_side
 from calibrant.pipeline import answer_stage, grade_stage
 from calibrant.questions.mixture import Sizes, choose
@@ -366,7 +367,8 @@ class Bench:
                 (jobs if heavy else small).append((folder, fit, items))
         for job in small:
             fit_and_score(*job)
-        worth_it = len(jobs) > 1 and all(fit.model.is_small for _, fit, _ in jobs)
+        models = [fit.model for _, fit, _ in jobs]
+        worth_it = len(jobs) > 1 and all(m.is_small or isinstance(m, Given) for m in models)
         self._prepare(jobs, worth_it)
         for n, _ in enumerate(side_by_side(fit_and_score, jobs, worth_it=worth_it), 1):
             self.say(f"{n} of {len(jobs)}: {jobs[n - 1][1].estimator.name}")
@@ -380,11 +382,9 @@ class Bench:
         by_model: dict[str, list[tuple[Fit, list[Answered]]]] = {}
         for _, fit, items in jobs:
             by_model.setdefault(fit.model.name.name, []).append((fit, items))
-        groups = [(group,) for group in by_model.values()]
-        if jobs:
+        if groups := [(group,) for group in by_model.values()]:
             self.say(f"{len(jobs)} fits to do")
-        for _ in side_by_side(prepare, groups, worth_it=worth_it and len(groups) > 1):
-            pass
+        list(side_by_side(prepare, groups, worth_it=worth_it and len(groups) > 1))
 
     def confidences(
         self,

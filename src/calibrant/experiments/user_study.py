@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +15,7 @@ from calibrant.errors import MissingExtra
 from calibrant.experiments.bench import Bench
 from calibrant.experiments.drawing import Bar, bars
 from calibrant.experiments.experiment import Claim, Difference, Experiment, Findings, Row
+from calibrant.parallel import side_by_side
 
 USING, DEAF = ("threshold_40", "threshold_50", "bayesian"), ("deaf",)
 ARMS = ("no_model", "prediction", "random", "tuned")
@@ -62,14 +64,22 @@ class UserStudy(Experiment):
         for needed in ("httpx", "sqlalchemy", "starlette", "statsmodels"):
             if find_spec(needed) is None:
                 raise MissingExtra(f"the user study needs {needed}", "study")
+        crowds = (
+            ("who use confidence", "found", USING),
+            ("who do not look at it", "none_found", DEAF),
+        )
+        jobs = [
+            (bench.out / "cache", bench.quick, claim, policies, seed)
+            for _, claim, policies in crowds
+            for seed in bench.used_seeds
+        ]
+        every = list(side_by_side(simulated, jobs, worth_it=True))
+        n_seeds = len(bench.used_seeds)
         differences: dict[str, Difference] = {}
         tables: dict[str, list[Row]] = {"contrasts": [], "arms": []}
         shown: dict[str, list[Bar]] = {}
-        for crowd, policies, claim in (
-            ("who use confidence", USING, "found"),
-            ("who do not look at it", DEAF, "none_found"),
-        ):
-            made = [simulated(bench, claim, policies, seed) for seed in bench.used_seeds]
+        for at, (crowd, claim, _) in enumerate(crowds):
+            made = every[at * n_seeds : (at + 1) * n_seeds]
             contrasts = [together(rows) for rows in zip(*(found["primary"] for _, found in made))]
             for row in contrasts:
                 tables["contrasts"].append({"people": crowd, **_contrast(row)})
@@ -119,7 +129,7 @@ def together(rows: Sequence[Row]) -> Row:
 
 
 def simulated(
-    bench: Bench, claim: str, policies: Sequence[str], seed: int
+    folder: Path, quick: bool, claim: str, policies: Sequence[str], seed: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """(what the simulation tells, the analysis) of a crowd."""
     from calibrant.study.analysis import analyse
@@ -128,8 +138,7 @@ def simulated(
     from calibrant.study.folder import Study, new_study
     from calibrant.study.simulate import simulate
 
-    quick = bench.quick
-    place = bench.out / "cache" / f"study-{claim}-{'quick' if quick else 'usual'}-{seed}"
+    place = folder / f"study-{claim}-{'quick' if quick else 'usual'}-{seed}"
     shutil.rmtree(place, ignore_errors=True)  # what a stopped run left is no whole study
     n_questions, n = QUICK if quick else USUAL
     design = Design(
