@@ -21,6 +21,7 @@ from calibrant.experiments.experiment import (
     UNTESTABLE,
     Claim,
     Difference,
+    corrected,
     verdict,
 )
 from calibrant.experiments.fitting import Fit, Missing, calibrated
@@ -131,6 +132,16 @@ def test_interval_and_p_agree() -> None:
         assert found.low is not None and found.high is not None
         assert (found.low > 0 or found.high < 0) == (found.p() < 0.05)
     assert Difference(value=0.1, se=np.nan, df=11, n=9).low is None
+
+
+def test_primary_claims_are_corrected_together_and_others_by_experiment() -> None:
+    p = {("a", "1"): 0.01, ("a", "2"): 0.02, ("a", "3"): 0.03, ("b", "1"): 0.04, ("b", "2"): 0.05}
+    found = corrected(p, [("a", "1"), ("b", "1"), ("c", "1")])
+    assert found == pytest.approx(
+        {("a", "1"): 0.02, ("b", "1"): 0.04, ("a", "2"): 0.04, ("a", "3"): 0.04, ("b", "2"): 0.05}
+    )
+    assert corrected(p, [])["b", "2"] == pytest.approx(0.08)  # (b, 1) could be computed, too
+    assert corrected({}, []) == {}
 
 
 def test_verdicts() -> None:

@@ -164,8 +164,12 @@ def _pages(out: Path, found: dict[str, Any]) -> None:
             assert told in page
     assert "Not run: main_table, estimators, prompting_vs_tuning." in summary
     adjusted = pages.over_all(list(found.values()))
-    for name, one in found.items():  # correcting over more claims can only raise p
-        for claim, p in adjusted[name]["p"].items():
+    for name, one in found.items():
+        for claim in one["claims"][:1]:
+            assert f"| {name} | {claim['text']}" in summary.partition("## The other claims")[0]
+        for claim in one["claims"][1:]:
+            assert f"| {name} | {claim['text']}" in summary.partition("## The other claims")[2]
+        for claim, p in adjusted[name]["p"].items():  # correcting can only raise p
             assert p >= one["differences"][claim]["p"]
 
 

@@ -44,6 +44,7 @@ class AnswerLength(Experiment):
             margin=0.02,
         ),
     )
+    in_paper: ClassVar = "none: a figure of confidence against length"
 
     def run(self, bench: Bench) -> Findings:
         """All arms that have a confidence of their own."""

@@ -58,6 +58,7 @@ class Code(Experiment):
             text="text_embedding (logistic) ranks them better than chance",
         ),
     )
+    in_paper: ClassVar = "AUROC 70.2 to 85.1 (LoRA + Prompt on a model's own programs)"
     paper: ClassVar[tuple[Row, ...]] = (
         {"model": "Llama-2-7B", "accuracy": 3.2, "zero-shot AUROC": 56.9, "LoRA + Prompt": 80.0},
         {"model": "Mistral-7B", "accuracy": 27.4, "zero-shot AUROC": 66.2, "LoRA + Prompt": 85.1},

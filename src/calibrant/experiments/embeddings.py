@@ -43,6 +43,7 @@ class Embeddings(Experiment):
             text="lora_prompt ranks better than the probe on the last state (AUROC, open-ended)",
         ),
     )
+    in_paper: ClassVar = "AUROC about 60 against 54.0"
     paper: ClassVar[tuple[Row, ...]] = (
         {"open-ended": "sentence embedding", "ECE after T": 15.4, "AUROC": 54.0},
         {"open-ended": "API embedding", "ECE after T": 17.3, "AUROC": 57.0},

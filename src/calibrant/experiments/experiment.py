@@ -2,21 +2,25 @@
 
 A claim is about one paired difference. It is *shown* when the difference lies on the side that the
 claim wishes for and its p-value is below `LEVEL`, *reversed* when it lies on the other side so,
-else *undecided*. An experiment **holds** when all its claims are shown, **holds in part** when some
-are, and **does not hold** when none is. On the summary page p-values are adjusted (Holm) over the
-claims of all experiments.
+else *undecided*. The first claim is the primary comparison, the others are secondary. P-values are
+adjusted (Holm): the primary ones over all experiments of the summary page, the secondary ones over
+those of their experiment. An experiment **holds** when all its claims are shown, **holds in part**
+when some are, and **does not hold** when none is.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from matplotlib.figure import Figure
 from scipy import stats
+
+from calibrant.study.permutation import holm
 
 if TYPE_CHECKING:
     from calibrant.experiments.bench import Bench
@@ -137,7 +141,9 @@ class Experiment(ABC):
     question: ClassVar[str]
     """What it asks, in a sentence."""
     claims: ClassVar[tuple[Claim, ...]]
-    """Declared before anything runs."""
+    """Declared before anything runs, the primary comparison first."""
+    in_paper: ClassVar[str] = ""
+    """The paper's numbers to the primary comparison, in a line."""
     paper: ClassVar[tuple[Row, ...]] = ()
     """The paper's numbers, per cent, as its text and tables give them."""
     place: ClassVar[int] = 50
@@ -154,6 +160,23 @@ class Experiment(ABC):
     @abstractmethod
     def run(self, bench: Bench) -> Findings:
         """Do it; what is not there is told in `not_run`, and everything else is done."""
+
+
+def corrected(
+    p: Mapping[tuple[str, str], float], primary: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], float]:
+    """P-values after Holm's correction: the primary ones together, the others by experiment.
+
+    Parameters
+    ----------
+    p
+        (experiment, claim) -> p-value.
+    """
+    families: defaultdict[str, dict[tuple[str, str], float]] = defaultdict(dict)
+    for key, value in p.items():
+        families["primary" if key in primary else key[0]][key] = value
+    pairs = (zip(family, holm(list(family.values()))) for family in families.values())
+    return {key: value for found in pairs for key, value in found}
 
 
 def ruled(

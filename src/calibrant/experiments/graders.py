@@ -59,6 +59,7 @@ class Graders(Experiment):
             wish=-1,
         ),
     )
+    in_paper: ClassVar = "substring 16.8 points, GPT-4 4.5"
     paper: ClassVar[tuple[Row, ...]] = (
         {"grader": "substring", "mean difference, points": 16.8},
         {"grader": "GPT-3.5", "mean difference, points": 8.7},

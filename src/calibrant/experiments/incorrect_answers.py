@@ -42,6 +42,7 @@ class IncorrectAnswers(Experiment):
             margin=0.02,
         ),
     )
+    in_paper: ClassVar = "AUROC 71.6 against about 60"
     paper: ClassVar[tuple[Row, ...]] = (
         {"learned from": "own answers (LoRA + Prompt)", "AUROC": "71.6"},
         {"learned from": "labels kept, wrong answers", "AUROC": "about Probe level (60)"},

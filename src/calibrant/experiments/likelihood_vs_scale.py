@@ -49,6 +49,7 @@ class LikelihoodVsScale(Experiment):
             " sequence_likelihood (mean) on open answers",
         ),
     )
+    in_paper: ClassVar = "a figure alone; the text has its ECE, 7 to 9 on base models"
     paper: ClassVar[tuple[Row, ...]] = (
         {"multiple choice": "max softmax, base models", "ECE": "7-9"},
         {"multiple choice": "max softmax, chat models", "ECE": "22-28"},

@@ -74,6 +74,7 @@ class Parameterisation(Experiment):
             text="the probe ranks better with the query appended than without (AUROC, open-ended)",
         ),
     )
+    in_paper: ClassVar = "AUROC 71.6 against 61.9"
     paper: ClassVar[tuple[Row, ...]] = (
         {"open-ended": "probe", "AUROC": "about 60"},
         {"open-ended": "probe with query", "ECE after T": "10.0", "AUROC": "64.9"},

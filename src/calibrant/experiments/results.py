@@ -29,14 +29,20 @@ from calibrant.errors import (
     NoSandbox,
 )
 from calibrant.experiments.bench import EXACT, Bench
-from calibrant.experiments.experiment import Experiment, Findings, Row, ruled, verdict
+from calibrant.experiments.experiment import (
+    Experiment,
+    Findings,
+    Row,
+    corrected,
+    ruled,
+    verdict,
+)
 from calibrant.experiments.fitting import Missing
 from calibrant.experiments.spent import Spent
 from calibrant.records import content_hash
 from calibrant.reporting.figures import save
 from calibrant.runs import provenance, write_json, write_whole
 from calibrant.settings import settings_of
-from calibrant.study.permutation import holm
 
 HERE = Path(__file__).parent
 WANTING = (DataUnavailable, MissingCapability, MissingExtra, ModelUnavailable, NoSandbox)
@@ -109,8 +115,10 @@ def _told(experiment: Experiment, findings: Findings, bench: Bench) -> dict[str,
         for claim in experiment.claims
         if claim.name in findings.differences
     }
-    adjusted = dict(zip(p, holm(list(p.values())))) if p else {}
-    rulings = ruled(experiment.claims, findings.differences, adjusted)
+    primary = [(experiment.name, claim.name) for claim in experiment.claims[:1]]
+    alone = corrected({(experiment.name, name): value for name, value in p.items()}, primary)
+    after = {name: value for (_, name), value in alone.items()}
+    rulings = ruled(experiment.claims, findings.differences, after)
     return {
         "name": experiment.name,
         "title": experiment.title,
@@ -131,6 +139,7 @@ def _told(experiment: Experiment, findings: Findings, bench: Bench) -> dict[str,
         },
         "figures": list(findings.figures),
         "paper": [dict(row) for row in experiment.paper],
+        "in_paper": experiment.in_paper,
         "notes": [*findings.notes, *bench.missing.told(), *_graded(bench)],
         "not_run": list(dict.fromkeys([*bench.left_out, *findings.not_run])),
         "bench": {

@@ -67,6 +67,7 @@ class Robustness(Experiment):
             margin=0.03,
         ),
     )
+    in_paper: ClassVar = "none: named as a limit"
 
     def run(self, bench: Bench) -> Findings:
         """Each change on the answers of each model and seed."""

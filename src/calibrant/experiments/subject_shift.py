@@ -59,6 +59,7 @@ class SubjectShift(Experiment):
             f" the mixture than from as many answers of {N_FEW} (AUROC, open-ended)",
         ),
     )
+    in_paper: ClassVar = "AUROC 69.4 (STEM) to 73.9 (social sciences); zero-shot 56.8 over all"
     paper: ClassVar[tuple[Row, ...]] = (
         {"category": "humanities", "ECE after T": 10.2, "AUROC": 71.3},
         {"category": "other", "ECE after T": 10.0, "AUROC": 73.0},

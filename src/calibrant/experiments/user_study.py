@@ -53,6 +53,7 @@ class UserStudy(Experiment):
             " 5 points: the share, less that",
         ),
     )
+    in_paper: ClassVar = "a figure alone; 181 people"
     paper: ClassVar[tuple[Row, ...]] = (
         {"finding": "calibrated confidence: agree more when it is high, less when low"},
         {"finding": "random and zero-shot confidence do not move people"},
