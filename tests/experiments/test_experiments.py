@@ -220,11 +220,15 @@ def test_solutions_run_with_the_imports_of_their_problem(tmp_path: Path) -> None
     place = tmp_path / "leetcode" / code.FILE
     place.parent.mkdir()
     with gzip.open(place, "wt") as file:
-        file.write(json.dumps(row))
-    items = code.graded(Bench(out=tmp_path, data=tmp_path, quick=True))
+        wanting = {"query": "Sort.", "prompt": "import no_such_module\n"}
+        file.write("\n".join([json.dumps(row), json.dumps(row | wanting)]))
+    every = code.graded(Bench(out=tmp_path, data=tmp_path, quick=True))
+    items = [item for item in every if item.question.text.startswith("Count.")]
     verdicts = [item.grade.verdict for item in items]
     assert verdicts[0] is Verdict.CORRECT, items[0].grade.reason
     assert Verdict.INCORRECT in verdicts[1:]
+    assert len(every) == 2 * len(items)  # what no machine of ours could run tells nothing
+    assert not any(item.is_graded for item in every[len(items) :])
     assert all("import" not in item.answer.text for item in items)
     assert [item.grade.answer_id for item in items] == [item.answer.id for item in items]
 

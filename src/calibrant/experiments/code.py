@@ -24,7 +24,7 @@ from calibrant.experiments.fitting import Fit, correct_of, forms
 from calibrant.models.encoder import encoder_called
 from calibrant.models.model import Given
 from calibrant.questions.leetcode import Leetcode
-from calibrant.records import Answer, Answered, Graded, ModelName, Question, content_hash
+from calibrant.records import Answer, Answered, Graded, ModelName, Question, Verdict, content_hash
 from calibrant.tables import iterate_table
 
 FILE = "LeetCodeDataset-v0.3.1-test.jsonl.gz"
@@ -123,9 +123,9 @@ class Code(Experiment):
 
 
 def _wanting(items: Sequence[Graded]) -> list[str]:
-    """The programs that fail for a module that is not here, and its name."""
+    """The programs that need a module that is not here, and its name."""
     found = Counter(i.grade.reason for i in items if i.grade.reason.startswith(NO_MODULE))
-    return [f"{n} programs count as failed because of: {reason}." for reason, n in found.items()]
+    return [f"{n} programs could not be graded: {reason}." for reason, n in found.items()]
 
 
 def _alike(items: Sequence[Graded], encoded: bool) -> list[str]:
@@ -141,7 +141,8 @@ def _alike(items: Sequence[Graded], encoded: bool) -> list[str]:
 def graded(bench: Bench) -> list[Graded]:
     """Solutions and mutants with their verdicts, computed once.
 
-    They are run after the imports that the problem gives, and shown without them.
+    They are run after the imports that the problem gives, and shown without them. What fails for
+    want of a module is not graded: that tells of this machine, not of the program.
     """
     place = bench.data_at("leetcode", FILE)
     n = QUICK if bench.quick else N_PROBLEMS
@@ -159,10 +160,13 @@ def graded(bench: Bench) -> list[Graded]:
             whole = replace(shown[-1], id="", text=f"{row['prompt']}\n\n{text}")
             run.append(Answered(question=question, answer=whole))
     key = content_hash([item.answer.id for item in run])
-    return [
-        replace(item, answer=answer, grade=replace(item.grade, answer_id=answer.id))
-        for answer, item in zip(shown, bench.graded(run, "code", key), strict=True)
-    ]
+    made = []
+    for answer, item in zip(shown, bench.graded(run, "code", key), strict=True):
+        grade = replace(item.grade, answer_id=answer.id)
+        if grade.reason.startswith(NO_MODULE):
+            grade = replace(grade, verdict=Verdict.UNGRADED)
+        made.append(replace(item, answer=answer, grade=grade))
+    return made
 
 
 def mutants(text: str, n: int = N_MUTANTS) -> list[str]:

@@ -96,7 +96,7 @@ class Missing:
     def told(self) -> list[str]:
         """A sentence a format and form."""
         told = [(form, len(whys), sorted(set(whys.values()))) for form, whys in self._why.items()]
-        return [f"{form}: {n} confidences are missing ({'; '.join(w)})." for form, n, w in told]
+        return [f"{form}: {n:,} confidences are missing ({'; '.join(w)})." for form, n, w in told]
 
 
 def item_key(item: Answered) -> str:

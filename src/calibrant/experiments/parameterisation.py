@@ -30,6 +30,7 @@ FURTHER = {
     "probe with query, layer 2": Probe(layers=(2,)),
     "probe, pooled": Probe(place="pooled"),
     "LoRA head with query": LoraHead(with_query=True),
+    "LoRA + Prompt, Brier rule": LoraPrompt(rule="brier"),
     "LoRA + Prompt, rank 2": LoraPrompt(rank=2, alpha=8),
     "LoRA + Prompt, rank 32": LoraPrompt(rank=32, alpha=128),
     "LoRA + Prompt, all linear": LoraPrompt(targets=LINEAR),
@@ -118,9 +119,9 @@ class Parameterisation(Experiment):
             figures={"forms": bars(shown), "cost": _against_cost(tables["forms"])},
             notes=[
                 "Seconds are those of the fits as they ran, side by side, with states that were"
-                " read before; the page on estimators measures costs alone. Rank, targets and"
-                f" layers are compared on {bench.models[-1].name.name} with one seed (--full: all"
-                " of both), on subjects that choices are made on."
+                " read before; the page on estimators measures costs alone. Rank, targets, layers"
+                f" and the rule are compared on {bench.models[-1].name.name} with one seed (--full:"
+                " all of both), on subjects that choices are made on."
             ],
             not_run=not_run,
         )
