@@ -28,8 +28,8 @@ from calibrant.records import Answer, Answered, Graded, ModelName, Question, Ver
 from calibrant.tables import iterate_table
 
 FILE = "LeetCodeDataset-v0.3.1-test.jsonl.gz"
-N_PROBLEMS, N_MUTANTS, QUICK = 228, 3, 10
-N_TOKENS = 512
+N_PROBLEMS, N_MUTANTS, QUICK = 228, 3, 20
+N_TOKENS, QUICK_TOKENS = 512, 64
 """Of problem and program together, the ends of both: as many as the encoder has places for."""
 CANDIDATES = ModelName(name="candidates")
 SHARES = {"train": 0.5, "validation": 0.1, "calibration": 0.1}
@@ -77,11 +77,12 @@ class Code(Experiment):
             "zero_shot and lora_prompt on a model's own programs: no embedded model writes code."
             " For one that does: calibrant run --questions leetcode --grader code --model NAME"
         ]
+        n_tokens = QUICK_TOKENS if bench.quick else N_TOKENS
         chosen = {
             "base_rate": forms("base_rate")[0],
             "answer_length": forms("answer_length")[0],
-            "text_embedding logistic": TextEmbedding(head="logistic", max_tokens=N_TOKENS),
-            "tuned_encoder": TunedEncoder(max_tokens=N_TOKENS, n_epochs=3.0, precision="bfloat16"),
+            "text_embedding logistic": TextEmbedding(head="logistic", max_tokens=n_tokens),
+            "tuned_encoder": TunedEncoder(max_tokens=n_tokens, n_epochs=3.0, precision="bfloat16"),
         }
         for name in list(chosen):
             if why := arms.unavailable(chosen[name], bench):
@@ -116,7 +117,7 @@ class Code(Experiment):
                 " that those of the test were never seen.",
                 "The tuned encoder computes in bfloat16.",
                 *_wanting(items),
-                *_alike(items, not chosen.keys().isdisjoint(ENCODED)),
+                *(_alike(items, n_tokens) if not chosen.keys().isdisjoint(ENCODED) else ()),
             ],
             not_run=not_run,
         )
@@ -128,14 +129,12 @@ def _wanting(items: Sequence[Graded]) -> list[str]:
     return [f"{n} programs could not be graded: {reason}." for reason, n in found.items()]
 
 
-def _alike(items: Sequence[Graded], encoded: bool) -> list[str]:
+def _alike(items: Sequence[Graded], n_tokens: int) -> list[str]:
     """How many programs an encoder cannot tell from another of the same problem."""
-    if not encoded:
-        return []
-    rows = sequences(items, encoder_called(TextEmbedding().encoder), N_TOKENS)
+    rows = sequences(items, encoder_called(TextEmbedding().encoder), n_tokens)
     counts = Counter(map(tuple, rows))
     n = sum(counts[tuple(row)] > 1 for row in rows)
-    return [f"Cut to {N_TOKENS} tokens, {n} of the {len(rows)} programs read like another one."]
+    return [f"Cut to {n_tokens} tokens, {n} of the {len(rows)} programs read like another one."]
 
 
 def graded(bench: Bench) -> list[Graded]:

@@ -22,7 +22,7 @@ from calibrant.models.local import LocalModel
 from calibrant.records import Format, content_hash
 from calibrant.runs import write_json
 
-N_TIMED, QUICK = 150, 30
+N_TIMED, QUICK = 150, 12
 NAMES = ("auroc", "brier_score", "ece")
 
 
