@@ -2,7 +2,7 @@
 PY ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# A machine with an NVIDIA driver gets the registry's CUDA build of PyTorch, any other the CPU build.
+# A machine with an NVIDIA driver gets the usual CUDA build of PyTorch, any other the CPU build.
 ACCEL ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo cuda || echo cpu)
 ifeq ($(ACCEL),cpu)
 TORCH_INDEX ?= --index-url https://download.pytorch.org/whl/cpu

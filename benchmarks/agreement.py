@@ -1,7 +1,7 @@
 """Graders against people on EVOUNA: five systems' answers to NQ and TriviaQA, judged by people.
 
-    python benchmarks/agreement.py ../shared/data/evouna
-    python benchmarks/agreement.py ../shared/data/evouna --lexical
+    python benchmarks/agreement.py DATA/evouna
+    python benchmarks/agreement.py DATA/evouna --lexical
 
 Thresholds of the embedding are chosen on half of the questions, all numbers are of the other half.
 Questions that EVOUNA marks as improper are left out. Prints the table of docs/graders.md.

@@ -1,12 +1,13 @@
 """How well each way to tell that two answers say the same agrees with people.
 
-    python benchmarks/equivalence.py [--json FILE] [--questions 500] [--nli FOLDER] [--judge MODEL]
+    python benchmarks/equivalence.py EVOUNA [--json FILE] [--questions 500] [--nli FOLDER]
+        [--judge MODEL]
 
-EVOUNA (`../shared/data/evouna`): answers of five systems to questions of NQ-open and TriviaQA that
-people judged right or wrong. A right answer and the reference say the same, a wrong one and the
-reference do not. `fid` answers in a few words, as samples of a short answer are; the other four
-answer in sentences. Questions that are marked improper, and answers that were not judged, are left
-out.
+EVOUNA (the folder with its authors' NQ.json and TQ.json): answers of five systems to questions of
+NQ-open and TriviaQA that people judged right or wrong. A right answer and the reference say the
+same, a wrong one and the reference do not. `fid` answers in a few words, as samples of a short
+answer are; the other four answer in sentences. Questions that are marked improper, and answers that
+were not judged, are left out.
 
 Each way is measured on the even questions of the sample; `accuracy_best` is at the threshold that
 is best on the odd ones. `majority` is the accuracy of the commoner verdict.
@@ -30,15 +31,14 @@ from calibrant.metrics.auroc import auroc
 from calibrant.models.model import Given
 from calibrant.records import Question
 
-FOLDER = Path(__file__).parents[2] / "shared" / "data" / "evouna"
 SHORT, LONG = ("fid",), ("gpt35", "chatgpt", "gpt4", "newbing")
 
 
-def pairs(n_questions: int) -> list[dict[str, Any]]:
+def pairs(folder: Path, n_questions: int) -> list[dict[str, Any]]:
     """One row for each answer: the pair, the verdict of people, and which half it is in."""
     rows = []
     for name in ("NQ", "TQ"):
-        items = json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
+        items = json.loads((folder / f"{name}.json").read_text("utf-8"))
         proper = [one for one in items if not one["improper"] and one["golden_answer"]]
         for number in np.random.default_rng(0).permutation(len(proper))[:n_questions].tolist():
             one = proper[number]
@@ -98,19 +98,20 @@ def measure(how: Equivalence, name: str, rows: list[dict[str, Any]]) -> list[dic
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("evouna", type=Path)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--questions", type=int, default=500, help="of each of the two sets")
     parser.add_argument("--nli", default="", help="folder of a classifier")
     parser.add_argument("--judge", default="almanac-small", help="a language model")
     arguments = parser.parse_args()
-    if not FOLDER.is_dir():
-        sys.exit(f"EVOUNA is not in {FOLDER}")
+    if not arguments.evouna.is_dir():
+        sys.exit(f"EVOUNA is not in {arguments.evouna}")
     ways = {"match": equivalence("match", Given()), "embedding": equivalence("embedding", Given())}
     if arguments.nli:
         ways[f"nli {Path(arguments.nli).name}"] = equivalence("nli", Given(), judge=arguments.nli)
     judge = LocalModel(arguments.judge)
     ways[f"judge {Path(arguments.judge).name}"] = equivalence("judge", judge)
-    rows = pairs(arguments.questions)
+    rows = pairs(arguments.evouna, arguments.questions)
     told = [line for name, how in ways.items() for line in measure(how, name, rows)]
     names = list(told[0])
     print("| " + " | ".join(names) + " |\n|" + "---|" * len(names))

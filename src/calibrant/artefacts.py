@@ -164,8 +164,8 @@ def answer_with_confidence(
     """A greedy answer to each question with its confidence, in the order of the questions.
 
     An estimator that reads the query from there on goes on from the answer's key-value cache, and
-    costs about one decode step. Where the model has no positions left for the query, the answer is
-    cut or refused as when it is scored.
+    costs a few decode steps (docs/cost.md). Where the model has no positions left for the query,
+    the answer is cut or refused as when it is scored.
     """
     n_query, most = len(Prompts(model.tokenizer).query), model.max_tokens or math.inf
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,13 @@ def test_help_has_an_example_and_json(verb: str) -> None:
 def test_help_lists_all_verbs() -> None:
     found = call("--help")
     assert all(verb in found.stdout for verb in VERBS)
+
+
+def test_no_verb_is_help_and_the_version_is_told() -> None:
+    for words in ((), ("study",)):
+        found = call(*words)
+        assert found.returncode == 0 and len(found.stdout.splitlines()) > 9 and not found.stderr
+    assert call("--version").stdout.split() == ["calibrant", version("calibrant")]
 
 
 def test_list_estimators() -> None:

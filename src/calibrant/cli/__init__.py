@@ -9,7 +9,8 @@ import importlib
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
+from importlib import metadata
+from typing import Annotated, Any
 
 import typer
 
@@ -31,7 +32,7 @@ def app(verbs: Sequence[str] = VERBS) -> typer.Typer:
         rich_markup_mode=None,
         help="Teaches a language model to know what it doesn't know.",
     )
-    made.callback()(lambda: None)
+    made.callback()(_top)
     for verb in verbs:
         module = importlib.import_module(f"calibrant.cli.{verb.replace('-', '_')}")
         if hasattr(module, "sub"):  # a verb with verbs of its own
@@ -41,14 +42,32 @@ def app(verbs: Sequence[str] = VERBS) -> typer.Typer:
     return made
 
 
+def _version(is_wanted: bool) -> None:
+    if is_wanted:
+        print(f"calibrant {metadata.version('calibrant')}")
+        raise typer.Exit
+
+
+def _top(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Tell the version."),
+    ] = False,
+) -> None:
+    """Options of no verb."""
+
+
 def main() -> None:
     """Run the command line."""
-    words = sys.argv[1:]
+    _run(sys.argv[1:])
+
+
+def _run(words: Sequence[str]) -> None:
     try:
         if words and not words[0].startswith("-") and words[0] not in VERBS:
             raise UnknownName("verb", words[0], VERBS)
         # Only the verb that is called is loaded.
-        app(words[:1] if words and words[0] in VERBS else VERBS)(standalone_mode=False)
+        app(words[:1] if words and words[0] in VERBS else VERBS)(words, standalone_mode=False)
     except CalibrantError as error:
         _fail(str(error))
     except ModuleNotFoundError as error:
@@ -56,6 +75,8 @@ def main() -> None:
             raise
         _fail(str(MissingExtra(f"this imports {error.name}: calibrant {words[0]}", "models")))
     except USAGE_ERROR as error:
+        if error.format_message().startswith("Usage:"):  # nothing was asked for: tell the help
+            return _run([*words, "--help"])
         verb = f" {words[0]}" if words and words[0] in VERBS else ""
         _fail(f"{error.format_message()} See calibrant{verb} --help.")
     except (typer.Abort, KeyboardInterrupt):

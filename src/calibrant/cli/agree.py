@@ -34,7 +34,7 @@ def command(
     seed: options.Seed = 0,
     as_json: options.Json = False,
 ) -> None:
-    """Compare graders' verdicts with people's: agreement, Cohen's kappa, accuracy by subset.
+    """Compare graders' verdicts with people's. Agreement, Cohen's kappa, accuracy by subset.
 
     A table has the columns question, target, answer, and people's verdicts (1 or 0).
 

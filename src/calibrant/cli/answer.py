@@ -25,7 +25,7 @@ def command(
     seed: options.Seed = 0,
     as_json: options.Json = False,
 ) -> None:
-    """Let a model answer questions greedily; goes on where it stopped.
+    """Let a model answer questions greedily. Goes on where it stopped.
 
     Example: calibrant answer --model almanac-small --questions almanac --out runs/mine
     """

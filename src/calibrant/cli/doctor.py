@@ -10,7 +10,7 @@ from calibrant.runs import provenance
 
 
 def command(as_json: options.Json = False) -> None:
-    """Tell versions, devices, threads and whether models can be run here.
+    """Tell whether models can be run here. Versions, devices, threads.
 
     Example: calibrant doctor
     """

@@ -46,7 +46,7 @@ def command(
     clip: options.Clip = None,
     as_json: options.Json = False,
 ) -> None:
-    """Measure confidences, with cross-fitted calibration; needs no model.
+    """Measure confidences from anywhere. Calibration is cross-fitted; no model is needed.
 
     Example: calibrant evaluate answers.csv --confidence seq_likelihood --correct accuracy
     """

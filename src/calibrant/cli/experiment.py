@@ -40,7 +40,7 @@ def command(
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Do an experiment of the paper, or all; called again it goes on where it stopped.
+    """Do an experiment of the paper, or all. Called again it goes on where it stopped.
 
     With one's own questions label_count says how many graded answers they take.
 
@@ -81,7 +81,8 @@ def command(
         full=full,
         say=say,
     )
-    made = shlex.join(["calibrant", *sys.argv[1:]])
+    words = ["DATA" if data and Path(word) == data else word for word in sys.argv[1:]]
+    made = shlex.join(["calibrant", *words])
     found = []
     for one in chosen_names:
         found.append(done(one, bench, made, one_of_many=len(chosen_names) > 1))

@@ -29,7 +29,7 @@ def command(
     dtype: options.Dtype = "auto",
     as_json: options.Json = False,
 ) -> None:
-    """Fit estimators on a run's graded answers; artefacts go to RUN/artefacts.
+    """Fit estimators on a run's graded answers. Artefacts go to RUN/artefacts.
 
     Settings that are not the usual ones make a variant of its own.
 

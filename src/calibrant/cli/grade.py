@@ -11,7 +11,7 @@ def command(
     settings: options.GraderSettings = None,
     as_json: options.Json = False,
 ) -> None:
-    """Grade the answers of a run anew; the model is not asked again.
+    """Grade the answers of a run anew. The model is not asked again.
 
     Multiple choice is graded by its letter, open answers by the grader, or by several in turn:
     --grader exact+judge asks the judge about what is no exact match.

@@ -17,7 +17,7 @@ def command(
     seed: options.Seed = 0,
     as_json: options.Json = False,
 ) -> None:
-    """Grade a random sample of a run's test answers by hand, on a page on this machine.
+    """Grade some of a run's answers by hand. A random sample of the test's, on a local page.
 
     The grades are kept in the run, one by one. They tell how far the run's grader errs (calibrant
     agree), and correct what is reported for it (calibrant evaluate --human).

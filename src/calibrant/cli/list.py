@@ -11,16 +11,14 @@ from calibrant.cli import options, tell
 from calibrant.errors import UnknownName
 from calibrant.registry import KINDS, variants
 
-PLURALS = {f"{singular}s": folder for folder, singular in KINDS.items()} | {
-    "questions": "questions",
-}
+PLURALS = {f"{singular.removesuffix(' source')}s": folder for folder, singular in KINDS.items()}
 
 
 def command(
     kind: Annotated[str, typer.Argument(help=", ".join((*PLURALS, "models")))],
     as_json: options.Json = False,
 ) -> None:
-    """List estimators, calibrators, graders, questions, metrics or models.
+    """List what there is of a kind.
 
     Example: calibrant list estimators
     """

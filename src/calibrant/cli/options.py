@@ -17,7 +17,7 @@ from calibrant.tables import Reading
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Model = Annotated[
-    str, typer.Option(help="Embedded model, folder with safetensors, or name on a hub.")
+    str, typer.Option(help="Embedded model (almanac-small), folder with safetensors, or hub name.")
 ]
 BaseModel = Annotated[
     str, typer.Option(help="Base model, if it lies elsewhere now; NAME@URL behind an endpoint.")

@@ -19,7 +19,7 @@ def command(
     revision: Annotated[str, typer.Option(help="A branch other than the main one.")] = "",
     as_json: options.Json = False,
 ) -> None:
-    """Send a fitted estimator with its card to a hub; a copied folder works as well.
+    """Send a fitted estimator to a hub. With its card; a copied folder works as well.
 
     The hub's own client is used, with its settings: HF_TOKEN or a log-in, HF_ENDPOINT.
 

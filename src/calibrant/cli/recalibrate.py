@@ -22,7 +22,7 @@ def command(
     dtype: options.Dtype = "auto",
     as_json: options.Json = False,
 ) -> None:
-    """Fit the bias anew on graded answers of a new domain: its base rate may be another.
+    """Fit the bias anew for a new domain. On graded answers: its base rate may be another.
 
     One number is learned, so a few dozen answers do; the order of confidences stays. The file has
     the columns of calibrant score, and correct: 1, 0, or empty where ungraded.

@@ -12,7 +12,7 @@ def command(
     clip: options.Clip = None,
     as_json: options.Json = False,
 ) -> None:
-    """Evaluate a run's confidences and write its metrics.json, figures and report.html.
+    """Evaluate a run and write its report. Metrics.json, figures and report.html.
 
     Example: calibrant report runs/demo --n-bins 15
     """

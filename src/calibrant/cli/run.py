@@ -27,7 +27,7 @@ NTest = Annotated[
 
 
 def command(
-    model: options.Model = "almanac-small",
+    model: options.Model = "",
     questions: options.Questions = "almanac",
     answers: Annotated[
         Path | None, typer.Option(help="File with answers that exist: no model is asked.")
@@ -58,7 +58,7 @@ def command(
     seed: options.Seed = 0,
     as_json: options.Json = False,
 ) -> None:
-    """Answer, grade, tune, calibrate, evaluate and report, into one folder.
+    """Do the whole method. Answers, grades, tunes, calibrates, evaluates, reports; one folder.
 
     Called again with the same options it goes on where it stopped.
 
@@ -98,7 +98,7 @@ def command(
         from calibrant.questions.mixture import Sizes
 
         reading = options.reading(column, malformed, FIELDS, shots)
-        here = _here(model, load)
+        here = _here(model or "almanac-small", load)
         with progress("answers") as bar:
             metrics = run(
                 out,
@@ -150,6 +150,9 @@ def _given(
     from calibrant.questions.mixture import N_ALL, Sizes
 
     some = n_train is not None or n_test is not None
+    asking = dict.fromkeys(form.name for form in forms_of(estimators) if form.calls_model)
+    if asking and not model:
+        raise InvalidData(f"{', '.join(asking)} asks a model about the answers: name it (--model)")
     sizes = Sizes.of(n_train or N_ALL, n_test or N_ALL, choice_share=1.0)
     return run_given(
         out,
@@ -157,9 +160,7 @@ def _given(
         answered_by=answered_by,
         estimators=estimators,
         grader=grader,
-        model=model_called(model, **load)
-        if any(f.calls_model for f in forms_of(estimators))
-        else None,
+        model=model_called(model, **load) if asking else None,
         sizes=sizes if some else None,
         reading=options.reading(column, malformed, FIELDS),
         **common,

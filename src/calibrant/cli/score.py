@@ -22,7 +22,7 @@ def command(
     dtype: options.Dtype = "auto",
     as_json: options.Json = False,
 ) -> None:
-    """Write one confidence per row of questions and answers; other columns are kept.
+    """Give each answer of a table its confidence. Other columns are kept.
 
     Columns: question, answer; optional choices, context, subject, category, model, log_probs,
     top_log_probs, option_probs, samples. A row that cannot be scored has no confidence, and
