@@ -13,6 +13,7 @@ from calibrant.artefacts import load_artefact, recalibrate_rows, score_rows
 from calibrant.calibration.platt import Platt
 from calibrant.errors import InvalidData, NothingGraded, TooFewClasses
 from calibrant.estimators.calibrated import calibrate
+from calibrant.estimators.card import card
 from calibrant.estimators.max_softmax import FittedMaxSoftmax, MaxSoftmax
 from calibrant.estimators.token_entropy import TokenEntropy, entropies
 from calibrant.models.model import Given
@@ -90,6 +91,29 @@ def test_answers_without_log_probabilities_cannot_be_learned_from() -> None:
     one_class = [item(i, True, top_log_probs=(SHARP,)) for i in range(3)]
     with pytest.raises(TooFewClasses, match="all 3"):
         TokenEntropy().fit([*bare, *one_class], [], Given(), 0)
+
+
+def test_an_artefact_tells_which_answers_to_give(tmp_path: Path) -> None:
+    """Decided answers are all right, undecided ones half: 95 % takes the former and few others."""
+    items = [
+        item(i, i % 2 == 0 or i % 4 == 1, top_log_probs=((SHARP, FLAT)[i % 2],)) for i in range(80)
+    ]
+    fitted = TokenEntropy().fit(items, [], Given(), 0)
+    splits = {"train": [], "validation": [], "calibration": items}
+    made = calibrate(fitted, Platt(), splits, Given())
+    told = made.made_with["metrics"]
+    assert told["accuracy"] == 0.75 and 0.5 <= told["coverage"]["0.95"] <= 0.55
+    assert told["coverage"]["0.95"] <= told["coverage"]["0.9"] <= 0.65
+    assert told["thresholds"]["0.9"] <= told["thresholds"]["0.95"]
+    made.save(tmp_path)
+    page = (tmp_path / "README.md").read_text()
+    share, at = told["coverage"]["0.95"], told["thresholds"]["0.95"]
+    assert f"confidence of {at:.3f} or more, {share:.0%}" in page
+    artefact = json.loads((tmp_path / "artefact.json").read_text())
+    artefact["made_with"]["metrics"]["thresholds"]["0.95"] = None
+    assert "no threshold reaches it" in card(artefact)
+    del artefact["made_with"]["metrics"]["thresholds"]  # as artefacts were before
+    assert "Which answers" not in card(artefact)
 
 
 def test_recalibrated_on_a_few_labels_of_another_domain(tmp_path: Path) -> None:

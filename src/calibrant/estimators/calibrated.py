@@ -33,6 +33,7 @@ from calibrant.estimators.estimator import (
 )
 from calibrant.estimators.forms import described, estimator_of, restored
 from calibrant.estimators.needs import require
+from calibrant.evaluation.table import TARGETS
 from calibrant.models.model import Model
 from calibrant.records import Answered, Confidence, Format, Graded, content_hash
 from calibrant.runs import provenance, write_json
@@ -234,14 +235,20 @@ def _metrics(
             calibrator, scores, correct, groups, subjects=subjects_of(kept), seed=seed
         )
         known = ~np.isnan(found)
+        p, y = found[known], correct[known]
         measured: dict[str, Any] = {
-            name: float(getattr(metrics, name)(found[known], correct[known]))
-            for name in ("auroc", "ece", "brier_score")
+            name: float(getattr(metrics, name)(p, y)) for name in ("auroc", "ece", "brier_score")
+        }
+        thresholds = {f"{t:g}": metrics.threshold_for_accuracy(p, y, t) for t in TARGETS}
+        shares = {
+            target: 0.0 if at is None else float(metrics.coverage(p, y, threshold=at))
+            for target, at in thresholds.items()
         }
     except InvalidData as error:
         return {"reason": f"the calibration answers are too few or alike ({error})"}
     counts = {"n": int(known.sum()), "n_missing": int((~known).sum())}
-    return {**counts, "accuracy": float(correct[known].mean()), **measured}
+    measured |= {"thresholds": thresholds, "coverage": shares}
+    return {**counts, "accuracy": float(y.mean()), **measured}
 
 
 def subjects_of(items: Sequence[Answered]) -> list[str]:

@@ -95,6 +95,26 @@ def _quality(metrics: Mapping[str, Any]) -> str:
 | measure | value |
 |---|---|
 {rows}
+{_thresholds(metrics)}"""
+
+
+def _thresholds(metrics: Mapping[str, Any]) -> str:
+    """From which confidence on answers were right often enough to be given."""
+    told = []
+    for target, at in metrics.get("thresholds", {}).items():
+        lead = f"- {float(target):.0%} of the answers given right: "
+        if at is None:
+            told.append(f"{lead}no threshold reaches it.")
+        else:
+            share = metrics["coverage"][target]
+            told.append(f"{lead}give those with a confidence of {at:.3f} or more, {share:.0%}.")
+    if not told:
+        return ""
+    listed = "\n".join(told)
+    return f"""
+Which answers to give, as chosen and measured on these (no guarantee for others):
+
+{listed}
 """
 
 
