@@ -250,6 +250,19 @@ def test_what_is_refused(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         pull(NAME, tmp_path / "new")
 
 
+def test_a_model_on_the_hub_is_not_replaced(
+    llama: LocalModel, items: list[Graded], tmp_path: Path, hub: Hub
+) -> None:
+    folder = made(Probe(place="last", n_epochs=1), items, llama, tmp_path / "a")
+    hub.repos[NAME] = {"config.json": b"{}", "model-00001-of-00002.safetensors": b"x"}
+    with pytest.raises(InvalidData, match="holds a model of its own, model-00001"):
+        push(folder, NAME)
+    assert sorted(hub.repos[NAME]) == ["config.json", "model-00001-of-00002.safetensors"]
+    hub.repos[NAME] = {"README.md": b"", ".gitattributes": b""}  # as a new one is made by hand
+    push(folder, NAME)
+    assert "artefact.json" in hub.repos[NAME]
+
+
 def test_the_card_tells_how_it_was_made(
     llama: LocalModel, items: list[Graded], tmp_path: Path
 ) -> None:

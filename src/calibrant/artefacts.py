@@ -221,6 +221,8 @@ def push(
     ------
     DamagedFile
         When the folder holds no artefact.
+    InvalidData
+        When the repository holds a model that is no artefact, and that would be removed.
     ModelUnavailable
         When the hub does not answer or refuses; its client looks for a log-in where it always does.
     """
@@ -229,6 +231,12 @@ def push(
         say(f"artefact.json names the base model by its place here, {base}")
     with _hub(name, "whoami-v2") as api:
         api.create_repo(name, private=private, exist_ok=True)
+        there = api.list_repo_files(name, revision=revision or None)
+        lost = [file for file in there if file.endswith((".safetensors", "adapter_config.json"))]
+        if lost and "artefact.json" not in there:
+            raise InvalidData(
+                f"{name} holds a model of its own, {lost[0]}: name another repository"
+            )
         done = api.upload_folder(
             repo_id=name,
             folder_path=folder,

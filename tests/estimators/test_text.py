@@ -17,6 +17,7 @@ from calibrant.calibration.platt import Platt
 from calibrant.errors import DamagedFile, Mismatch, ModelUnavailable
 from calibrant.estimators.calibrated import calibrate, load_calibrated
 from calibrant.estimators.estimator import Estimator
+from calibrant.estimators.logistic_head import LogisticHead
 from calibrant.estimators.text_embedding import TextEmbedding
 from calibrant.estimators.tuned_encoder import FittedTunedEncoder, Start, TunedEncoder
 from calibrant.metrics import auroc
@@ -24,6 +25,8 @@ from calibrant.models.encoder import Encoder, encoder_called
 from calibrant.models.model import Given
 from calibrant.models.scripted import ScriptedServer
 from calibrant.records import Answer, Grade, Graded, ModelName, Question, Verdict
+from calibrant.training.loop import LoopSettings
+from calibrant.training.mlp import fit_mlp, scaled
 
 
 def item(i: int, text: str, correct: bool, model: str = "one", **fields: object) -> Graded:
@@ -279,3 +282,17 @@ def test_embeddings_are_computed_once_where_there_is_a_cache(
     asked = replace(chosen, question=replace(chosen.question, choices=("a", "b")))
     with pytest.raises(TypeError):
         form.fit(items, other, model, 0).score([asked], model)
+
+
+def test_what_never_varied_moves_nothing() -> None:
+    """1,000 equal logarithms have a standard deviation of 1e-14: it is no scale."""
+    constant = np.full(1000, np.log1p(1.0))
+    features = np.stack([constant, np.arange(1000.0)], 1)
+    correct = (np.arange(1000) % 3 > 0).astype(np.float64)
+    head = LogisticHead.fit(features, correct)
+    other = np.array([[np.log1p(9.0), 500.0], [np.log1p(1.0), 500.0]])
+    scores = head.score(other)
+    assert scores[0] == pytest.approx(scores[1], abs=1e-6) and abs(scores[0]) < 2
+    held = features[::10]
+    weights = fit_mlp(features, correct, held, correct[::10], LoopSettings(n_epochs=1), 0)
+    assert scaled(other, weights).abs().max() < 10

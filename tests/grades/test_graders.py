@@ -125,6 +125,31 @@ def test_normalise_is_idempotent() -> None:
         assert normalise(normalise(text)) == normalise(text)
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("caf\u00e9", "cafe", True),
+        ("\u00c5ngstr\u00f6m", "angstrom", True),
+        ("\u0386\u03bb\u03c6\u03b1", "\u03b1\u03bb\u03c6\u03b1", True),  # Greek
+        ("\u0451\u043b\u043a\u0430", "\u0435\u043b\u043a\u0430", True),  # Russian: yo, ye
+        ("\u043c\u043e\u0439", "\u043c\u043e\u0438", False),  # mine of one thing, of several
+        (
+            "\u05e9\u05c1\u05b8\u05dc\u05d5\u05b9\u05dd",
+            "\u05e9\u05dc\u05d5\u05dd",
+            True,
+        ),  # Hebrew points
+        ("\u0645\u064f\u062d\u0645\u0651\u062f", "\u0645\u062d\u0645\u062f", True),  # Arabic
+        ("\u304b\u304e", "\u304b\u304d", False),  # Japanese: key, persimmon
+        ("\u0915\u0941\u0932", "\u0915\u093f\u0932", False),  # Hindi: vowels are marks
+        ("\u092a\u095d\u0928\u093e", "\u092a\u0922\u0928\u093e", False),
+        ("\u0e01\u0e49\u0e32", "\u0e01\u0e32", False),  # Thai: a tone
+    ],
+)
+def test_accents_are_set_aside_and_letters_are_not(one: str, other: str, same: bool) -> None:
+    assert (normalise(one) == normalise(other)) is same
+    assert normalise(normalise(one)) == normalise(one)
+
+
 def test_choices_go_by_the_letter_whatever_the_grader() -> None:
     right = item("B", "Rome", choices=("Paris", "Rome"))
     wrong = item("A", "Rome", choices=("Paris", "Rome"))
@@ -279,7 +304,7 @@ def test_chain_asks_the_next_only_for_what_is_left() -> None:
     grades = grade(items, "exact+substring")
     assert [g.verdict.value for g in grades] == ["correct", "correct", "incorrect"]
     assert [g.reason for g in grades] == ["exact", "substring", "substring"]
-    assert grades[0].grader == "exact/4+substring/3"
+    assert grades[0].grader == "exact/5+substring/4"
     assert grade([item("5", "Paris")], "exact+number")[0].verdict is Verdict.UNGRADED
 
 

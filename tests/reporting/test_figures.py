@@ -56,6 +56,12 @@ def test_nothing_to_draw_is_refused(case: Any) -> None:
             draw(ungraded, LEAD)
 
 
+def test_a_subject_with_dollars_is_no_formula(small: Any, tmp_path: Path) -> None:
+    named = np.array(["Prices in $US_{ and $C"] * len(small.table.subject))
+    figure = figures.subjects(replace(small.table, subject=named), ("confidence", "", "platt"))
+    assert "Prices in $US_{" in figures.save(figure, tmp_path, "dollars", about="dollars")
+
+
 def test_edge_cases_draw(case: Any, small: Any, tmp_path: Path) -> None:
     table = select(case.table, ("open", "seen"))
     right = select(table, ("open", "all")).select(table.correct == 1)

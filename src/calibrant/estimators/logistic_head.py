@@ -48,7 +48,7 @@ class LogisticHead:
             kind = "correct" if correct[0] else "incorrect"
             raise TooFewClasses(f"all {len(rows)} answers to fit on are {kind}: nothing to learn")
         mean, spread = rows.mean(0), rows.std(0)
-        spread[spread == 0] = 1.0
+        spread[spread <= 1e-9 * (1 + np.abs(mean))] = 1.0  # constant, but for rounding
         head = LogisticRegression(C=strength, max_iter=2000)
         head.fit((rows - mean) / spread, correct)
         return LogisticHead(

@@ -14,7 +14,7 @@ class Exact(Grader):
     """Correct when the extracted answer, or the whole of it, equals a target, both normalised."""
 
     name: ClassVar = "exact"
-    version: ClassVar = "4"
+    version: ClassVar = "5"
 
     def verdict(self, item: Answered) -> Ruling:
         """The whole answer counts, too: a title may begin as a lead-in does ("This Is It")."""

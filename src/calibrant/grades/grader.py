@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from abc import ABC
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
@@ -98,6 +98,7 @@ def judge(matches: bool, reason: str = "") -> Ruling:
 STROKE = "\u0338"
 """What makes "not equal" of "equal" once a sign is taken apart."""
 _SIGNS = "".join(c for c in map(chr, range(0x80, 0x2C00)) if unicodedata.category(c) == "Sm")
+_MARKS = "".join(c for c in map(chr, range(0x300, 0x10000)) if unicodedata.category(c)[0] == "M")
 _LOWERED = re.compile(r"(?<=\d)(?=[\u2080-\u208b])")
 """Before an index: five in base two, 101\u2082, is no 1012."""
 _TYPED = tuple(
@@ -117,7 +118,7 @@ _RULES = tuple(
         (r"(?<=\d),(?=\d{3}\b)", ""),
         (r"(?<=[a-z])\.(?=[a-z]|\s|$)|['\u2019]", ""),
         (r"(?<=\w)[-\u2013](?=\w)", " "),
-        (rf"[^\w\s.:/%+<>=^#{STROKE}{re.escape(_SIGNS)}-]", " "),
+        (rf"[^\w\s.:/%+<>=^#{_MARKS}{re.escape(_SIGNS)}-]", " "),
         (rf"\s*([<>=^{re.escape(_SIGNS)}])\s*", r"\1"),
         (r"\b(?:the|an|a)\b(?=\s+\S)", " "),
         (r"(?<![\w./])(\d+)\s+(?=[1-7]/(?:[2-9]|10)(?![\w/]|\.\d))", r"\1_"),
@@ -127,6 +128,23 @@ _RULES = tuple(
 
 def _plain(text: str) -> str:
     return unicodedata.normalize("NFKD", text)
+
+
+def _bases(text: str) -> Iterator[str]:
+    """What each sign stands on: itself, but for marks."""
+    base = ""
+    for c in text:
+        base = base if unicodedata.category(c)[0] == "M" else c
+        yield base
+
+
+def _is_accent(c: str, base: str) -> bool:
+    """Whether a mark may be left out: on Latin and Greek letters, points of Hebrew and Arabic, and
+    the dots of the Russian yo. Elsewhere it makes another letter, or is one."""
+    if c in (STROKE, base):
+        return False
+    points = "\u0591" <= c <= "\u05c7" or "\u064b" <= c <= "\u0652" or c == "\u0670"
+    return points or (c <= "\u036f" and (base < "\u0400" or (base, c) == ("\u0435", "\u0308")))
 
 
 def typed(text: str) -> str:
@@ -140,7 +158,7 @@ def typed(text: str) -> str:
 
 
 def normalise(text: str) -> str:
-    """Case, accents, punctuation, articles and spaces set aside; digits and signs kept.
+    """Case, accents, punctuation, articles and spaces set aside; letters, digits, signs kept.
 
     "The U.S. dollar" -> "us dollar", "1,000" -> "1000", "\u22125" -> "-5", "x < y" -> "x<y",
     "forty-seven" -> "forty seven", ".5" -> "0.5"; a mixed number is one word: "1 1/2" -> "1_1/2"
@@ -152,7 +170,7 @@ def _normalise(text: str) -> str:
     text = text.casefold()
     if not text.isascii():
         text = _plain(_LOWERED.sub("_", typed(text))).replace("\u2212", "-")
-        text = "".join(c for c in text if c == STROKE or not unicodedata.combining(c))
+        text = "".join(c for c, base in zip(text, _bases(text)) if not _is_accent(c, base))
     for substitute, put in _RULES:
         text = substitute(put, text)
     return " ".join(text.split()).strip(" .:")

@@ -17,7 +17,7 @@ class Letter(Grader):
     """Correct when the answer names the letter, or the text, of an option that is a target."""
 
     name: ClassVar = "letter"
-    version: ClassVar = "4"
+    version: ClassVar = "5"
     formats: ClassVar[tuple[Format, ...]] = ("choice",)
 
     def settled(self, question: Question) -> Ruling | None:

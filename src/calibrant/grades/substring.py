@@ -17,7 +17,7 @@ class Substring(Grader):
     """
 
     name: ClassVar = "substring"
-    version: ClassVar = "3"
+    version: ClassVar = "4"
 
     def verdict(self, item: Answered) -> Ruling:
         """A target that is nothing after normalisation stands nowhere."""

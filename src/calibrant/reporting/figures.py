@@ -236,7 +236,7 @@ def _label(axes: Any, dots: Sequence[tuple[float, float, str, str]]) -> None:
         to_left = x - width > 0 if y > x else x + width > 1
         axes.annotate(
             subject, (x, y), (-7 if to_left else 7, 0), textcoords="offset points",
-            ha="right" if to_left else "left", va="center", fontsize=9,
+            ha="right" if to_left else "left", va="center", fontsize=9, parse_math=False,
         )  # fmt: skip
 
 

@@ -61,9 +61,10 @@ def fit_mlp(
     """
     torch.manual_seed(seed)
     mean, spread = vectors.mean(0), vectors.std(0)
+    varies = spread > 1e-9 * (1 + np.abs(mean))  # otherwise constant, but for rounding
     scale = {
         "mean": torch.from_numpy(mean).float(),
-        "spread": torch.from_numpy(np.where(spread > 0, spread, 1.0)).float(),
+        "spread": torch.from_numpy(np.where(varies, spread, 1.0)).float(),
     }
     x_ND, held_ND = (scaled(v, scale) for v in (vectors, held))
     y_N, held_N = (torch.from_numpy(v).long() for v in (correct, held_correct))
