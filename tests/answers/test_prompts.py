@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
+from datetime import datetime
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from transformers.utils import chat_template_utils
 
 from calibrant.answers.generate import answer, within
 from calibrant.answers.prompts import QUERY, Prompts, content, messages
@@ -83,6 +87,10 @@ def test_text_and_tokens_of_an_answer_agree(tiny: LocalModel, text: str) -> None
     )
 
 
+TEMPLATE = (
+    "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
 SHOTS = (
     Shot(text="What is the capital of Peru?", reply="Lima"),
     Shot(text="Which is first?", choices=("x", "y"), reply="B"),
@@ -146,6 +154,30 @@ def test_shots_that_do_not_fit_are_left_out_and_told(llama: LocalModel) -> None:
     assert 0 < len(fewer.shots) < 4 and fewer.shots == asked.shots[-len(fewer.shots) :]
     assert fewer.id == asked.id == said.question_id
     assert f"/{len(fewer.shots)}-shot/" in said.prompt
+
+
+@pytest.mark.parametrize("names", [False, True])
+def test_a_template_that_tells_the_date_gives_the_same_prompt_every_day(
+    llama: LocalModel, monkeypatch: pytest.MonkeyPatch, names: bool
+) -> None:
+    """The rest of what it says stays."""
+    tokenizer = copy.deepcopy(llama.tokenizer)
+    tokenizer.chat_template = TEMPLATE
+    plain = Prompts(tokenizer)
+    asked = replace(QUESTION, shots=SHOTS)
+    dated = "\n{{ strftime_now('%d %b %Y') }}\n" + TEMPLATE
+    told = copy.deepcopy(tokenizer)
+    told.chat_template = {"default": dated, "tool_use": dated} if names else dated
+    days = []
+    for day in (datetime(2025, 1, 2), datetime(2026, 3, 4)):
+        clock = SimpleNamespace(now=lambda day=day: day)
+        monkeypatch.setattr(chat_template_utils, "datetime", clock)
+        chat_template_utils._compile_jinja_template.cache_clear()
+        days.append(Prompts(told))
+        assert days[-1]._frame[0] == f"\n26 Jul 2024\n{plain._frame[0]}"
+        assert days[-1]._frame[1:] == plain._frame[1:]
+    assert days[0].label == days[1].label != plain.label
+    assert days[0].label_of(asked) == days[1].label_of(asked)
 
 
 def test_an_endpoint_is_shown_the_shots_as_turns() -> None:

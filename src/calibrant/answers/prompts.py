@@ -27,6 +27,8 @@ OPTION_PAIRS = (("i", "ii"), ("no", "yes"), ("No", "Yes"), ("0", "1"), ("A", "B"
 """(incorrect, correct): the first pair that is one token each serves; (i, ii) is the paper's."""
 WITH_LETTER = "Answer with the letter."
 _MARK = "\u2047MARK\u2047"
+_DAY = "{%- macro strftime_now(format) -%}26 Jul 2024{%- endmacro +%}"
+"""Put before a chat template that tells the date: the prompt is the same every day."""
 
 
 def probability(words: Sequence[str] = ()) -> str:
@@ -128,13 +130,21 @@ class Prompts:
             {"role": "assistant", "content": _MARK},
             {"role": "user", "content": request},
         ]
-        text = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-        asked = self.tokenizer.apply_chat_template(
-            turns[:1], tokenize=False, add_generation_prompt=True
-        )
-        before, between, after = text.split(_MARK)
+        before, between, after = self._said(turns).split(_MARK)
         # Some templates open a reply with more than they keep of it later: asking decides.
-        return before, asked.split(_MARK)[1] or between, after
+        return before, self._said(turns[:1]).split(_MARK)[1] or between, after
+
+    def _said(self, turns: list[dict[str, str]]) -> str:
+        """Turns, up to the reply, as the chat template writes them."""
+        template = self.tokenizer.get_chat_template()
+        return str(
+            self.tokenizer.apply_chat_template(
+                turns,
+                chat_template=_DAY + template if "strftime_now" in template else None,
+                tokenize=False,
+                add_generation_prompt=True,
+            )
+        )
 
     @property
     def _is_chat(self) -> bool:
@@ -165,8 +175,7 @@ class Prompts:
             shown = (f"{before}{content(shot)}{between} {shot.reply}\n\n" for shot in shots)
             return "".join(shown) + before
         said = [*_turns(shots), {"role": "user", "content": _MARK}]
-        text = self.tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
-        return str(text.split(_MARK)[0])
+        return self._said(said).split(_MARK)[0]
 
     def answer(self, question: Question, text: str) -> list[int]:
         """Token ids of an answer given as text."""
