@@ -20,6 +20,7 @@ class Thing:
     layers: tuple[int, ...] = (-1,)
     shares: tuple[float, ...] = ()
     most: float | None = None
+    limit: int | None = None
     inner: list[int] = field(default_factory=list, init=False)
 
 
@@ -28,6 +29,7 @@ def test_values_by_the_kind_of_setting() -> None:
     found = with_settings(Thing(), texts)
     assert found == Thing(share=1, deep=True, word="http://x/v1?a=b", words=("a", "b"), most=2.5)
     assert with_settings(Thing(), ['words=["a, b"]', "word=12"]).words == ("a, b",)
+    assert with_settings(Thing(share=1), ["share=0.5", "count=4", "limit=5"]).share == 0.5
     assert with_settings(Thing(), ["word=12"]).word == "12"
     assert with_settings(Thing(), ['word="b"']).word == "b"
     assert with_settings(Thing(), ["words=5"]).words == ("5",)
@@ -45,6 +47,11 @@ def test_values_by_the_kind_of_setting() -> None:
         "share=true",
         "deep=1",
         "count=[1",
+        "count=2.5",
+        "count=2.0",
+        "count=NaN",
+        "limit=2.5",
+        "limit=true",
         "layers=x",
         "layers=0.5",
         "layers=true",

@@ -63,11 +63,14 @@ def with_settings(thing: T, settings: Sequence[str]) -> T:
             known = ", ".join(usual) or "none"
             called = getattr(thing, "name", type(thing).__name__)
             raise InvalidData(f"{called} has no setting {name!r}; it has {known}")
-        (kind, *_) = get_args(get_type_hints(type(thing))[name]) or [None]
+        hint = get_type_hints(type(thing))[name]
+        (kind, *_) = get_args(hint) or [None]
         if isinstance(usual[name], tuple) and kind in (int, float):
             changes[name] = _numbers(text, name, value, kind)
         else:
             changes[name] = _value(text, name, value, usual[name])
+        if hint in (int, int | None) and isinstance(changes[name], bool | float):
+            raise InvalidData(f"{text!r} is no setting: {name} is a whole number")
     return replace(thing, **changes)  # type: ignore[type-var]
 
 

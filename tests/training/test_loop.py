@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +80,21 @@ def test_stops_early() -> None:
     bad = LoopSettings(n_epochs=50, batch_size=8, learning_rate=100.0, patience=3, warmup_share=0)
     found = fit(None, settings=bad)
     assert len(found.history) < 20
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("patience", -1),
+        ("batch_size", 0),
+        ("evaluations_per_epoch", 0),
+        *[("n_epochs", value) for value in (0, -1, math.nan, math.inf)],
+        *[("learning_rate", value) for value in (-1, math.nan, math.inf)],
+    ],
+)
+def test_settings_that_train_nothing_are_refused(name: str, value: float) -> None:
+    with pytest.raises(InvalidData, match=f"{name} cannot be {value}"):
+        replace(SETTINGS, **{name: value})
 
 
 @pytest.mark.parametrize("patience", [0, 3])

@@ -54,6 +54,12 @@ class LoopSettings:
     """Stop after so many evaluations without a better one, and keep the best weights; 0: take every
     step, and keep the last ones."""
 
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            least = 1 if name in ("batch_size", "evaluations_per_epoch") else 0
+            if not least <= value < math.inf or (name == "n_epochs" and not value):
+                raise InvalidData(f"{name} cannot be {value}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
