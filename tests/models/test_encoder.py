@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from calibrant.errors import MissingExtra, ModelUnavailable
+from calibrant.errors import DamagedFile, MissingExtra, ModelUnavailable
 from calibrant.models import encoder as module
 from calibrant.models.encoder import DEFAULT, Encoder
+from calibrant.models.entailment import Entailment
 
 TEXTS = ["Paris is the capital of France.", "", "The French capital is Paris.", "A" * 5000, "4"]
 
@@ -39,6 +44,23 @@ def test_agrees_with_sentence_transformers(minilm: Encoder) -> None:
     library = pytest.importorskip("sentence_transformers")
     theirs = library.SentenceTransformer(module._locate(DEFAULT), device="cpu").encode(TEXTS)
     np.testing.assert_allclose(minilm.embed(TEXTS), theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [Encoder, Entailment])
+def test_code_that_comes_with_a_model_is_refused_without_asking(
+    kind: type[Encoder | Entailment],
+    encoder_folder: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = shutil.copytree(encoder_folder, tmp_path / "own")
+    names = ("AutoConfig", "AutoModel", "AutoModelForSequenceClassification")
+    config = {"model_type": "own", "auto_map": {name: "own.Own" for name in names}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "own.py").write_text("class Own: pass")
+    monkeypatch.setattr("builtins.input", lambda *text: pytest.fail("it asks"))
+    with pytest.raises(DamagedFile, match="cannot be loaded"):
+        kind(str(folder))
 
 
 def test_what_is_missing_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

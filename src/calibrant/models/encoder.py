@@ -46,10 +46,11 @@ class Encoder:
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         transformers.utils.logging.disable_progress_bar()
+        own = {"trust_remote_code": False}  # unset, transformers asks whoever sits there
         try:
-            self.tokenizer = AutoTokenizer.from_pretrained(place)
+            self.tokenizer = AutoTokenizer.from_pretrained(place, **own)
             self.module: Any = AutoModel.from_pretrained(
-                place, dtype=torch.float32, use_safetensors=True
+                place, dtype=torch.float32, use_safetensors=True, **own
             ).to(device)
         except Exception as error:  # transformers raises whatever its parsers raise
             first = (str(error).strip().splitlines() or [repr(error)])[0]

@@ -44,9 +44,12 @@ class Entailment:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         place = locate(name)
         transformers.utils.logging.disable_progress_bar()
+        own = {"trust_remote_code": False}  # unset, transformers asks whoever sits there
         try:
-            self.tokenizer = AutoTokenizer.from_pretrained(place)
-            module = AutoModelForSequenceClassification.from_pretrained(place, use_safetensors=True)
+            self.tokenizer = AutoTokenizer.from_pretrained(place, **own)
+            module = AutoModelForSequenceClassification.from_pretrained(
+                place, use_safetensors=True, **own
+            )
         except Exception as error:  # transformers raises whatever its parsers raise
             first = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
             raise DamagedFile(f"the classifier at {place} cannot be loaded: {first}") from error
