@@ -109,6 +109,20 @@ def test_layers(tiny: LocalModel) -> None:
         LoraPrompt(layers=(0,), targets=("all-linear",)).fit(items, items, tiny, 0)
 
 
+def test_a_reference_is_cut_to_what_the_model_has_room_for(llama: LocalModel) -> None:
+    """It has 256 positions."""
+    items = graded(llama)[:8]
+    long = replace(items[0].question, targets=("two " * 1000,))
+    items[0] = replace(items[0], question=long)
+    whole = Prompts(llama.tokenizer).answer(long, long.targets[0])
+    assert len(whole) > 256
+    config = adapters.lora_config(llama, rank=8, alpha=32, dropout=0.0, targets=())
+    with adapters.attached(llama, config) as peft:
+        loss = tuning(peft, llama, items, 0.7)
+        assert loss.references[0] == whole[: 256 - len(loss.questions[0])]
+        assert np.isfinite(loss.backward(range(len(items))))
+
+
 def tuning(peft: object, model: LocalModel, items: list[Graded], kappa: float) -> FullTuning:
     return FullTuning(peft, model, items, [item.correct for item in items], kappa)
 

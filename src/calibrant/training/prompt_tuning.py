@@ -182,20 +182,27 @@ class FullTuning(Tuning):
         super().__init__(peft, model, items, correct)
         self.kappa = kappa
         self.divergence = losses.jensen_shannon
-        self.references = [self._reference(item) for item in items] if kappa else [[]] * len(items)
+        self.references = [
+            self._reference(item, len(asked)) if kappa else []
+            for item, asked in zip(items, self.questions)
+        ]
         self.n_without_reference = sum(not reference for reference in self.references)
         self.base: dict[int, torch.Tensor] = {}
         self.free = CACHE_BYTES
 
-    def _reference(self, item: Answered) -> list[int]:
-        """Token ids of the first target (of those among the choices, if any) as an answer."""
+    def _reference(self, item: Answered, n_asked: int) -> list[int]:
+        """Token ids of the first target (of those among the choices, if any) as an answer.
+
+        After a question of so many tokens: what the model has no room for is cut.
+        """
         question = item.question
         targets = [t for t in question.targets if not question.choices or t in question.choices]
         if not targets:
             return []
         if question.choices:
             return [self.prompts.letters(question)[question.choices.index(targets[0])]]
-        return self.prompts.answer(question, targets[0])
+        ids, most = self.prompts.answer(question, targets[0]), self.model.max_tokens
+        return ids[: max(0, most - n_asked)] if most else ids
 
     def length(self, i: int) -> int:
         """Question, answer, query and reference."""
