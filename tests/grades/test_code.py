@@ -6,8 +6,10 @@ Where no sandbox can be started these tests fail when CI is set, and are skipped
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -224,6 +226,15 @@ def test_without_a_sandbox_it_refuses_unless_told_to(monkeypatch: pytest.MonkeyP
     grades = grader_called("code", ["unsandboxed=true"]).grade([right, wrong])
     assert [g.verdict for g in grades] == [Verdict.CORRECT, Verdict.INCORRECT]
     assert grades[0].grader == "code/2 unsandboxed"
+
+
+def test_without_a_sandbox_processes_are_not_limited() -> None:
+    """The limit would count all of the user's."""
+    program = "import resource\nfound = resource.getrlimit(resource.RLIMIT_NPROC)"
+    tests = f"assert found == {resource.getrlimit(resource.RLIMIT_NPROC)}"
+    limits = replace(SHORT, n_processes=7)
+    assert run_program(program, tests, limits, sandboxed=False).end == "passed"
+    assert run_program(program, "assert found == (7, 7)", limits).end == "passed"
 
 
 def test_why_no_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,7 +68,7 @@ class ProgramLimits:
     memory_mb: int = 512
     """Of each process, and of all together."""
     n_processes: int = 16
-    """Processes and threads."""
+    """Processes and threads, in the sandbox."""
     file_mb: int = 1
     """Size of a file; /tmp has room for 16 of them."""
     n_files: int = 2000
@@ -120,7 +120,8 @@ def run_program(
             "limits": {
                 "CPU": limits.cpu_s,
                 "AS": limits.memory_mb * mb,
-                "NPROC": limits.n_processes,
+                # Out of the sandbox it would count all processes of the user.
+                **({"NPROC": limits.n_processes} if sandboxed else {}),
                 "FSIZE": limits.file_mb * mb,
                 "NOFILE": 64,
                 "CORE": 0,
