@@ -31,6 +31,7 @@ from calibrant.estimators.lora_prompt import LoraPrompt
 from calibrant.estimators.probe import Probe
 from calibrant.estimators.sampling import Sampling
 from calibrant.estimators.text_embedding import TextEmbedding
+from calibrant.models.hub import why_silent
 from calibrant.models.local import LocalModel
 from calibrant.records import Grade, Graded, Question, Verdict
 
@@ -75,6 +76,7 @@ class Handler(BaseHTTPRequestHandler):
         self.reply({"error": code}, status, x_error_code=code, x_error_message=code)
 
     def do_GET(self) -> None:
+        self.server.tokens.add(self.headers.get("authorization"))
         parts = unquote(urlparse(self.path).path).strip("/").split("/")
         if parts[:2] == ["api", "whoami-v2"]:
             return self.refuse("Unauthorized", 401)
@@ -216,6 +218,18 @@ def test_pushed_and_pulled_is_the_same(
     assert load_calibrated(there, llama).confidences(items, llama) == here
     copied = shutil.copytree(folder, tmp_path / "copied")
     assert load_calibrated(copied, llama).confidences(items, llama) == here
+
+
+def test_a_log_in_opens_what_is_private(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that `hf auth login` left in a file, where no variable names a token."""
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "token").write_text("hf_saved\n")
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+    why_silent(f"models/{NAME}")
+    assert hub.tokens == {"Bearer hf_saved"}
 
 
 def test_a_second_artefact_takes_the_place_of_the_first(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import urllib.error
 import urllib.request
 
@@ -19,12 +18,12 @@ def why_silent(path: str, *, hidden: bool = False) -> str:
     hidden
         What asks for a log-in is there, too.
     """
-    from huggingface_hub import constants
+    from huggingface_hub import constants, get_token
 
     if constants.HF_HUB_OFFLINE:
         return "HF_HUB_OFFLINE is set and it is not in the local cache"
     headers = {"user-agent": "calibrant"}
-    if token := os.environ.get("HF_TOKEN"):
+    if token := get_token():
         headers["authorization"] = f"Bearer {token}"
     address = f"{constants.ENDPOINT}/api/{path}"
     request = urllib.request.Request(address, headers=headers, method="HEAD")
