@@ -15,6 +15,8 @@ from tokenizers.processors import TemplateProcessing
 from transformers import (
     BertConfig,
     BertModel,
+    GPT2Config,
+    GPT2LMHeadModel,
     GPTNeoXConfig,
     GPTNeoXForCausalLM,
     LlamaConfig,
@@ -118,6 +120,16 @@ def make(architecture: str, folder: Path) -> str:
                 ffn_dim=48,
                 word_embed_proj_dim=32,
                 init_std=0.2,
+            )
+        ),
+        "gpt2": lambda: GPT2LMHeadModel(
+            GPT2Config(
+                vocab_size=len(tokenizer),
+                n_embd=32,
+                n_layer=2,
+                n_head=4,
+                n_positions=64,
+                initializer_range=0.2,
             )
         ),
         "gpt_neox": lambda: GPTNeoXForCausalLM(GPTNeoXConfig(**shape)),

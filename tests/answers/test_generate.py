@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
 import pytest
 import torch
 
-from calibrant.answers.generate import N_TOP, answer, ends, greedy
+from calibrant.answers.generate import N_TOP, Generation, answer, ends, greedy, to_answers
 from calibrant.answers.prompts import Prompts
+from calibrant.answers.sample import draw
 from calibrant.models.local import LocalModel
-from calibrant.records import Question
+from calibrant.models.prefix import Prefix
+from calibrant.records import Answered, Question
 
 QUESTIONS = [
     Question(text=text)
     for text in ("What is it?", "What is the capital of France and of Paris?", "12?", "Name it.")
 ]
 CHOICES = [Question(text=q.text, choices=("one", "two"), targets=("one",)) for q in QUESTIONS]
+NOTHING = Prefix((), torch.zeros(1, 0))
 
 
 def test_equals_transformers_generate(tiny: LocalModel) -> None:
@@ -53,6 +59,42 @@ def test_batch_and_order_do_not_matter(tiny: LocalModel) -> None:
         assert a.token_ids == b.token_ids == c.token_ids
         assert a.log_probs == pytest.approx(b.log_probs, abs=1e-5)
         assert a.log_probs == pytest.approx(c.log_probs, abs=1e-5)
+
+
+def test_answers_end_where_the_model_has_no_positions_left(
+    make_model: Callable[[str], str],
+) -> None:
+    """The last token takes none, and a row with more room goes on beside one without."""
+    gpt2 = LocalModel(make_model("gpt2"))
+    prompts, noise = Prompts(gpt2.tokenizer), np.full((1, 2, 45), 0.5)
+    rows = [prompts.question(Question(text="one " * n)) for n in (1, 9, 17, 20)]
+    room = [min(45, 65 - len(row)) for row in rows]
+    assert min(room) < 45 == max(room)
+    gpt2.module.generation_config.eos_token_id = gpt2.tokenizer.eos_token_id = None
+    found = greedy(gpt2, rows, 45, one_line=False).ids
+    assert [len(ids) for ids in found] == room
+    for row, n, together in zip(rows, room, found):
+        assert greedy(gpt2, [row], 45, one_line=False).ids == [together]
+        drawn = draw(gpt2, [row], noise, top_p=1.0, temperature=1.0)[0][0]
+        assert all(len(ids) == n or ends(gpt2, ids[-1]) for ids in drawn)
+
+
+@pytest.mark.parametrize(
+    ("last", "text"), [(")\n", "(1, 2)"), (")\n\nSo", "(1, 2)"), ("\nSo", "(1, 2")]
+)
+def test_what_stands_before_the_line_break_in_a_token_is_kept(
+    model_folders: dict[str, str], last: str, text: str
+) -> None:
+    """Byte-level tokenizers have ")\\n" as one token; the query follows the tokens before it."""
+    model = LocalModel(model_folders["qwen"])
+    model.tokenizer.add_tokens([last])
+    prompts = Prompts(model.tokenizer)
+    ids = model.tokenizer("(1, 2" + last)["input_ids"]
+    made = Generation([ids], [[-1.0] * len(ids)], [[[-1.0]] * len(ids)], torch.zeros(1, 1), NOTHING)
+    (said,) = to_answers(QUESTIONS[:1], made, model, prompts)
+    assert (said.text, said.finish_reason, list(said.token_ids)) == (text, "stop", ids)
+    asked = prompts.asked(Answered(question=QUESTIONS[0], answer=said), model)
+    assert model.tokenizer.decode(asked[1]) == "(1, 2"
 
 
 def test_choice_is_one_token_with_option_probabilities(tiny: LocalModel) -> None:

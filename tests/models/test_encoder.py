@@ -55,7 +55,7 @@ def test_code_that_comes_with_a_model_is_refused_without_asking(
 ) -> None:
     folder = shutil.copytree(encoder_folder, tmp_path / "own")
     names = ("AutoConfig", "AutoModel", "AutoModelForSequenceClassification")
-    config = {"model_type": "own", "auto_map": {name: "own.Own" for name in names}}
+    config = {"model_type": "own", "auto_map": dict.fromkeys(names, "own.Own")}
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "own.py").write_text("class Own: pass")
     monkeypatch.setattr("builtins.input", lambda *text: pytest.fail("it asks"))

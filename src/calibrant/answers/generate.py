@@ -141,7 +141,7 @@ def to_answers(
     ids, answers = made.ids, []
     for i, question in enumerate(questions):
         ended = bool(ids[i]) and ends(model, ids[i][-1])
-        text = decode(model.tokenizer, ids[i][:-1] if ended else ids[i])
+        text = line_of(model, ids[i])
         letters = prompts.letters(question) if question.choices else []
         answers.append(
             Answer(
@@ -165,6 +165,18 @@ def ends(model: LocalModel, token: int, one_line: bool = True) -> bool:
     return token in model.end_ids or (one_line and "\n" in model.tokenizer.decode([token]))
 
 
+def line_of(model: LocalModel, ids: Sequence[int]) -> str:
+    """Text of an answer's tokens up to its end; a line break may stand within the last one."""
+    kept = ids[:-1] if ids and ids[-1] in model.end_ids else ids
+    return decode(model.tokenizer, kept, one_line=True)
+
+
+def limits_of(model: LocalModel, rows: Sequence[Sequence[int]], most: int) -> list[int]:
+    """How many new tokens each row may have: the last one is not read, and takes no position."""
+    n = model.max_tokens
+    return [min(most, n + 1 - len(row)) if n else most for row in rows]
+
+
 @torch.no_grad()
 def greedy(
     model: LocalModel,
@@ -173,7 +185,7 @@ def greedy(
     *,
     one_line: bool = True,
 ) -> Generation:
-    """Continue each row of token ids by the likeliest token until it ends.
+    """Continue each row of token ids by the likeliest token until it ends, or has no room.
 
     Parameters
     ----------
@@ -181,9 +193,11 @@ def greedy(
         Whether a line break ends it, too.
     """
     ids_BT, mask_BT = model.pad(rows, left=True)
+    limits = limits_of(model, rows, max_new_tokens)
     ids: list[list[int]] = [[] for _ in rows]
     log_probs: list[list[float]] = [[] for _ in rows]
     top: list[list[list[float]]] = [[] for _ in rows]
+    done = [False] * len(rows)
     first = torch.empty(0)
     cache = DynamicCache()
     steps = _steps(model, ids_BT, mask_BT, cache)
@@ -193,11 +207,12 @@ def greedy(
         chosen, values = token_B.tolist(), log_prob_B.tolist()
         likeliest = log_probs_BV.topk(min(N_TOP, log_probs_BV.shape[-1])).values.tolist()
         for i, token in enumerate(chosen):
-            if not (ids[i] and ends(model, ids[i][-1], one_line)):
+            if not done[i]:
                 ids[i].append(token)
                 log_probs[i].append(values[i])
                 top[i].append(likeliest[i])
-        if step + 1 == max_new_tokens or all(ends(model, row[-1], one_line) for row in ids):
+                done[i] = len(ids[i]) == limits[i] or ends(model, token, one_line)
+        if all(done):
             break
     layers = tuple((layer.keys, layer.values) for layer in cache.layers)
     made_BT = mask_BT.new_ones(len(rows), layers[0][0].shape[2] - mask_BT.shape[1])

@@ -296,6 +296,7 @@ def text_record(model: Model) -> dict[str, Any] | None:
     return Prompts(model.tokenizer).record if isinstance(model, LocalModel) else None
 
 
-def decode(tokenizer: Any, ids: Sequence[int]) -> str:
-    """Text of generated tokens."""
-    return str(tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
+def decode(tokenizer: Any, ids: Sequence[int], *, one_line: bool = False) -> str:
+    """Text of generated tokens, or that before the first line break."""
+    text = str(tokenizer.decode(list(ids), skip_special_tokens=True))
+    return (text.partition("\n")[0] if one_line else text).strip()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from calibrant.answers.generate import ends, greedy
-from calibrant.answers.prompts import Prompts, decode
+from calibrant.answers.generate import ends, greedy, line_of
+from calibrant.answers.prompts import Prompts
 from calibrant.models.local import LocalModel
 from calibrant.models.remote import Messages, Reply
 
@@ -30,7 +30,7 @@ def replies(
             tokens = [model.tokenizer.decode([t]) for t in best.indices.tolist()] if best else []
             found.append(
                 Reply(
-                    text=decode(model.tokenizer, ids[:-1] if ended else ids),
+                    text=line_of(model, ids),
                     log_probs=tuple(log_probs),
                     top=(dict(zip(tokens, best.values.tolist())),) if best else (),
                     finish_reason="stop" if ended else "length",

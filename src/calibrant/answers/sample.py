@@ -19,8 +19,8 @@ import torch
 from numpy.typing import NDArray
 
 from calibrant.answers.extract import extract
-from calibrant.answers.generate import MAX_NEW_TOKENS, ends, within
-from calibrant.answers.prompts import Prompts, decode
+from calibrant.answers.generate import MAX_NEW_TOKENS, ends, limits_of, line_of, within
+from calibrant.answers.prompts import Prompts
 from calibrant.errors import InvalidData
 from calibrant.models.local import LocalModel
 from calibrant.records import Answer, Question, content_hash, from_row, to_row
@@ -174,7 +174,7 @@ def _answer(
     log_probs: list[float],
 ) -> Answer:
     ended = ends(model, ids[-1])
-    text = decode(model.tokenizer, ids[:-1] if ended else ids)
+    text = line_of(model, ids)
     return Answer(
         question_id=question.id,
         text=text,
@@ -214,7 +214,8 @@ def draw(
         log-probabilities under the model itself.
     """
     n_rows, n_samples, n_tokens = noise_BKT.shape
-    limit = np.repeat(limits if limits is not None else [n_tokens] * n_rows, n_samples)
+    most = limits if limits is not None else [n_tokens] * n_rows
+    limit = np.repeat(np.minimum(most, limits_of(model, rows, n_tokens)), n_samples)
     noise_ST = torch.tensor(noise_BKT.reshape(-1, n_tokens), device=model.device)
     ids: list[list[int]] = [[] for _ in limit]
     log_probs: list[list[float]] = [[] for _ in limit]

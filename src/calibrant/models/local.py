@@ -192,7 +192,9 @@ class LocalModel(Model):
             inputs["logits_to_keep"] = keep
         if "position_ids" in self._takes and "attention_mask" in inputs:
             mask_BT = inputs["attention_mask"]
-            positions_BT = (mask_BT.cumsum(-1) - 1).clamp(min=0)
+            # A row that has ended may go on beyond the last position beside one that has not.
+            last = self.max_tokens and self.max_tokens - 1
+            positions_BT = (mask_BT.cumsum(-1) - 1).clamp(min=0, max=last)
             inputs["position_ids"] = positions_BT[:, -inputs["input_ids"].shape[1] :]
         return (module or self.module)(**inputs)
 
