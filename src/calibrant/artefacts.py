@@ -165,7 +165,7 @@ def answer_with_confidence(
 
     An estimator that reads the query from there on goes on from the answer's key-value cache, and
     costs a few decode steps (docs/cost.md). Where the model has no positions left for the query,
-    the answer is cut or refused as when it is scored.
+    the answer is cut, or has no confidence, as when it is scored.
     """
     n_query, most = len(Prompts(model.tokenizer).query), model.max_tokens or math.inf
 

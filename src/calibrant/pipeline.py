@@ -22,7 +22,7 @@ from calibrant.answers.prompts import Prompts
 from calibrant.calibration.calibrator import Calibrator
 from calibrant.confidences import by_split, run_table
 from calibrant.errors import InvalidData, NothingGraded, TooFewClasses
-from calibrant.estimators.calibrated import calibrate
+from calibrant.estimators.calibrated import calibrate, scores_of
 from calibrant.estimators.estimator import Estimator, graded_only, silent
 from calibrant.estimators.forms import forms_of
 from calibrant.estimators.needs import require
@@ -296,7 +296,7 @@ def _fit_one(
     none = registry.get("calibration", "none")()
     try:
         fitted = estimator.fit(*learn, model, seed, folder=place, say=say)
-        scores = fitted.score(scored, model, say)
+        scores = scores_of(fitted, scored, model, say)
         held = scores.first(len(splits["calibration"]))
         made = calibrate(fitted, use, splits, model, seed, scores=held)
         raw = calibrate(fitted, none, splits, model, seed, scores=held)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,9 @@ from calibrant.answers.prompts import Prompts
 from calibrant.answers.query import query_scores, sequences
 from calibrant.calibration.platt import Platt
 from calibrant.errors import DamagedFile, InvalidData, Mismatch, TooFewClasses
-from calibrant.estimators.calibrated import calibrate, load_calibrated
+from calibrant.estimators.calibrated import calibrate, load_calibrated, recalibrated
 from calibrant.estimators.lora_prompt import FittedLoraPrompt, LoraPrompt
+from calibrant.estimators.zero_shot import ZeroShot
 from calibrant.models.local import LocalModel
 from calibrant.questions.source import load_questions
 from calibrant.records import Answered, Grade, Graded, Question, Verdict
@@ -121,6 +123,31 @@ def test_a_reference_is_cut_to_what_the_model_has_room_for(llama: LocalModel) ->
         loss = tuning(peft, llama, items, 0.7)
         assert loss.references[0] == whole[: 256 - len(loss.questions[0])]
         assert np.isfinite(loss.backward(range(len(items))))
+
+
+def test_a_question_without_room_has_no_confidence_and_is_named(llama: LocalModel) -> None:
+    """One does not fit the model, one fits it without the query."""
+    items, prompts = graded(llama)[:24], Prompts(llama.tokenizer)
+    splits = {"train": [], "validation": [], "calibration": items}
+    made = calibrate(ZeroShot().fit([], [], llama, 0), Platt(), splits, llama)
+    expected = made.confidences(items, llama)
+    n = 256 - len(prompts.question(Question(text="two")))
+    for i, text in ((1, "Why not two " * 200), (3, "two " * n)):
+        items[i] = replace(items[i], question=replace(items[i].question, text=text))
+    assert 256 - len(prompts.query) < len(prompts.question(items[3].question)) <= 256
+    found = made.confidences(items, llama)
+    assert [one.value is None for one in found] == [i in (1, 3) for i in range(24)]
+    assert re.match(
+        r"the question is too long: .* \d+ tokens, and .* 256 positions", found[1].reason
+    )
+    for i in {*range(24)} - {1, 3}:
+        assert found[i].value == pytest.approx(expected[i].value, abs=1e-5)
+    assert calibrate(made.fitted, Platt(), splits, llama).made_with["n"]["calibration"] == 24
+    assert recalibrated(made, items, llama).made_with["recalibrated"]["n_missing"] == 2
+    with pytest.raises(Mismatch, match=r"2 of 24 questions .* 256 positions.*'Why not two Why"):
+        LoraPrompt(n_epochs=1).fit(items, items, llama, 0)
+    with pytest.raises(Mismatch, match=r"1 of 24 questions .* 256 positions.*'Why not two Why"):
+        answer([item.question for item in items], llama, max_new_tokens=4)
 
 
 def tuning(peft: object, model: LocalModel, items: list[Graded], kappa: float) -> FullTuning:

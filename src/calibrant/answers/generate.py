@@ -13,7 +13,7 @@ import torch
 from transformers import DynamicCache
 
 from calibrant.answers.extract import extract
-from calibrant.answers.prompts import Prompts, decode
+from calibrant.answers.prompts import Prompts, check_room, decode
 from calibrant.models.local import LocalModel
 from calibrant.models.prefix import Prefix
 from calibrant.records import Answer, Question
@@ -117,6 +117,7 @@ def _generated(
     prompts = Prompts(model.tokenizer)
     questions = [within(question, model, limit) for question in questions]
     rows = [prompts.question(question) for question in questions]
+    check_room(questions, [len(row) for row in rows], model)
 
     def on(batch: list[int]) -> list[T]:
         asked = [questions[i] for i in batch]

@@ -74,7 +74,7 @@ def hidden_states(
     if wrong := [layer for layer in layers if not -n - 1 <= layer <= n]:
         raise InvalidData(f"{model.name.name} has no layer {wrong[0]}: it has 0 to {n}")
     prompts = Prompts(model.tokenizer)
-    parts = [prompts.asked(item, model) for item in items]
+    parts = prompts.all_asked(items, model)
     used = {"question": 1, "query": 3}.get(place, 2)
     rows = [sum(part[:used], []) for part in parts]
     spans = [_span(model, i, len(part[0]), part[1], place) for i, part in zip(items, parts)]

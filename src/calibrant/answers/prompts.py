@@ -267,6 +267,32 @@ class Prompts:
             ids = ids[max(0, len(question) + len(ids) + len(after) - model.max_tokens) :]
         return question, ids, list(after)
 
+    def all_asked(
+        self, items: Sequence[Answered], model: LocalModel, request: str = QUERY
+    ) -> list[tuple[list[int], list[int], list[int]]]:
+        """`asked` of each item.
+
+        Raises
+        ------
+        Mismatch
+            When a question leaves no room for the request.
+        """
+        parts = [self.asked(item, model, request) for item in items]
+        check_room([item.question for item in items], [sum(map(len, p)) for p in parts], model)
+        return parts
+
+    def without_room(self, items: Sequence[Answered], model: LocalModel) -> dict[int, str]:
+        """Index of an item whose question leaves no room for the query -> that it is so."""
+        found, most = {}, model.max_tokens
+        for i, item in enumerate(items if most else ()):
+            n = len(self.question(replace(item.question, shots=()))) + len(self.query)
+            if most and n > most:
+                found[i] = (
+                    f"the question is too long: with the query it takes {n} tokens, and"
+                    f" {model.name.name} has {most} positions"
+                )
+        return found
+
     @property
     def record(self) -> dict[str, Any]:
         """All that the text depends on, for artefacts and answers."""
@@ -289,6 +315,23 @@ class Prompts:
             return self.label
         shown = content_hash(self._opening(question.shots))
         return f"{self.label}/{len(question.shots)}-shot/{shown}"
+
+
+def check_room(questions: Sequence[Question], sizes: Sequence[int], model: LocalModel) -> None:
+    """Refuse questions with more tokens than the model has positions for.
+
+    Raises
+    ------
+    Mismatch
+        Telling how many there are, and the first.
+    """
+    most = model.max_tokens
+    if most and (long := [i for i, size in enumerate(sizes) if size > most]):
+        raise Mismatch(
+            f"{len(long)} of {len(sizes)} questions are too long for {model.name.name}, which has"
+            f" {most} positions; the first takes {sizes[long[0]]}:"
+            f" {questions[long[0]].text[:60]!r}"
+        )
 
 
 def text_record(model: Model) -> dict[str, Any] | None:

@@ -25,7 +25,7 @@ def sequences(
 ) -> list[list[int]]:
     """Token ids of question, answer and (unless left out) query of each item."""
     prompts = Prompts(model.tokenizer)
-    return [sum(prompts.asked(item, model)[: 2 + with_query], []) for item in items]
+    return [sum(parts[: 2 + with_query], []) for parts in prompts.all_asked(items, model)]
 
 
 def option_logits(

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from calibrant.answers.extract import extract
 from calibrant.answers.generate import MAX_NEW_TOKENS, ends, limits_of, line_of, within
-from calibrant.answers.prompts import Prompts
+from calibrant.answers.prompts import Prompts, check_room
 from calibrant.errors import InvalidData
 from calibrant.models.local import LocalModel
 from calibrant.records import Answer, Question, content_hash, from_row, to_row
@@ -139,6 +139,7 @@ def _sample_all(
     prompts = Prompts(model.tokenizer)
     questions = [within(question, model, sampling.max_new_tokens) for question in questions]
     rows = [prompts.question(question) for question in questions]
+    check_room(questions, [len(row) for row in rows], model)
 
     def work(batch: list[int]) -> list[list[Answer]]:
         n_tokens = max(1 if questions[i].choices else sampling.max_new_tokens for i in batch)

@@ -48,8 +48,8 @@ class _Local(Talk):
         self.rows: list[list[int]] = []
 
     def about(self, items: Sequence[Answered], request: str) -> list[str]:
-        rows = [sum(self.prompts.asked(item, self.model, request), []) for item in items]
-        return self._replies(rows)
+        asked = self.prompts.all_asked(items, self.model, request)
+        return self._replies([sum(parts, []) for parts in asked])
 
     def ask(self, questions: Sequence[Question], how: str) -> list[str]:
         return self._replies([self.prompts.question(question, how) for question in questions])

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibrant import metrics
-from calibrant.answers.prompts import QUERY, text_record
+from calibrant.answers.prompts import QUERY, Prompts, text_record
 from calibrant.calibration.calibrator import Calibrator, FittedCalibrator
 from calibrant.calibration.cross_fitting import cross_fit
 from calibrant.errors import DamagedFile, InvalidData, Mismatch, NothingGraded
@@ -34,6 +34,7 @@ from calibrant.estimators.estimator import (
 from calibrant.estimators.forms import described, estimator_of, restored
 from calibrant.estimators.needs import require
 from calibrant.evaluation.table import TARGETS
+from calibrant.models.local import LocalModel
 from calibrant.models.model import Model
 from calibrant.records import Answered, Confidence, Format, Graded, content_hash
 from calibrant.runs import provenance, write_json
@@ -72,7 +73,7 @@ class Calibrated:
         """One confidence for each item, in their order; missing where there is no score."""
         require([self.estimator], model, [])
         fit_for = [i for i, item in enumerate(items) if item.question.format in self.formats]
-        scores = self.fitted.score([items[i] for i in fit_for], model, say)
+        scores = scores_of(self.fitted, [items[i] for i in fit_for], model, say)
         return self.from_scores(items, fit_for, scores)
 
     def from_scores(
@@ -121,6 +122,22 @@ class Calibrated:
         }
         (folder / "README.md").write_text(card(artefact), "utf-8")
         write_json(folder / "artefact.json", artefact)
+
+
+def scores_of(
+    fitted: FittedEstimator, items: Sequence[Answered], model: Model, say: Say = silent
+) -> Scores:
+    """Scores of items; missing where the question leaves a model that is called no room."""
+    long: dict[int, str] = {}
+    if fitted.estimator.calls_model and isinstance(model, LocalModel):
+        long = Prompts(model.tokenizer).without_room(items, model)
+    if not long:
+        return fitted.score(items, model, say)
+    kept = [i for i in range(len(items)) if i not in long]
+    found = fitted.score([items[i] for i in kept], model, say)
+    values = np.full(len(items), np.nan)
+    values[kept] = found.values
+    return Scores(values=values, reasons=long | {kept[k]: r for k, r in found.reasons.items()})
 
 
 def fit_calibrated(
@@ -191,7 +208,7 @@ def calibrate(
     _check_apart(splits)
     held = splits["calibration"]
     kept, correct = graded_only(held, "calibration")
-    scores = scores or fitted.score(held, model, say)
+    scores = scores or scores_of(fitted, held, model, say)
     if len(scores.reasons) == len(held):
         raise NothingGraded(
             f"{fitted.estimator.name} {fitted.estimator.variant} scores none of the {len(held)}"
@@ -272,7 +289,7 @@ def recalibrated(
             f"none of the {len(items)} answers is graded and of the format"
             f" {' or '.join(made.formats)}"
         )
-    scores = made.fitted.score(kept, model, say)
+    scores = scores_of(made.fitted, kept, model, say)
     correct = [item.correct for item in kept]
     calibrator = made.calibrator.shifted(scores.values, correct, subjects_of(kept))
     told = {"n": len(kept) - len(scores.reasons), "n_missing": len(scores.reasons)}

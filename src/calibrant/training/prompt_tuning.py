@@ -47,7 +47,7 @@ class Tuning(ABC):
         self.peft, self.model = peft, model
         self.correct = torch.tensor(correct, device=model.device)
         self.prompts = Prompts(model.tokenizer)
-        asked = [self.prompts.asked(item, model) for item in items]
+        asked = self.prompts.all_asked(items, model)
         self.questions = [question for question, _, _ in asked]
         self.answers = [said for _, said, _ in asked]
         self.budget = model.token_budget // 8
