@@ -86,6 +86,34 @@ def test_damaged_manifest(tmp_path: Path) -> None:
         Run(tmp_path / "run")
 
 
+def test_what_another_process_notes_stays(tmp_path: Path) -> None:
+    early, late = make(tmp_path / "run"), Run(tmp_path / "run")
+    late.finish("confidences/a", 0)
+    late.note(fitted={"a": {}})
+    early.note(grader="exact")
+    early.finish("grades", 0)
+    found = Run(tmp_path / "run").manifest
+    assert found["fitted"] == {"a": {}} and found["grader"] == "exact"
+    assert found["finished"] == {"questions": 20, "confidences/a": 0, "grades": 0}
+
+
+def test_a_stage_is_not_whole_while_it_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make(tmp_path / "run")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "unlink", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run.replace("questions", QUESTIONS[:15])
+    assert "questions" not in Run(run.folder).manifest["finished"]
+    monkeypatch.undo()
+    run.replace("questions", QUESTIONS[:15])
+    assert Run(run.folder).read("questions") == QUESTIONS[:15]
+
+
 def test_json_without_infinities(tmp_path: Path) -> None:
     with pytest.raises(ValueError):
         write_json(tmp_path / "a.json", {"x": float("inf")})

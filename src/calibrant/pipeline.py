@@ -235,8 +235,8 @@ def _close(
 
     A run that goes on after a kill asks for what is there, too: it has the order of a whole one.
     """
-    order = asked if before.keys() <= set(asked) else [*before, *asked]
     fitted = run.manifest.get("fitted", {})
+    order = [*(asked if before.keys() <= set(asked) else [*before, *asked]), *fitted]
     run.note(fitted={name: fitted[name] for name in sorted(fitted, key=order.index)})
     _tell_left_out(run, left_out, say)
     errors = [error for error in left_out.values() if error]

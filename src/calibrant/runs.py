@@ -11,7 +11,7 @@ import os
 import platform
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +30,8 @@ STAGES: Mapping[str, tuple[type, str]] = {
     "confidences": (records.Confidence, "answer_id"),
 }
 """Stage -> its record and the field that makes a row unique."""
+BY_HAND = "grades/human"
+"""The stage that a person changes row by row: of two rows of an answer the later one counts."""
 
 
 class Run:
@@ -46,20 +48,16 @@ class Run:
 
     def __init__(self, folder: str | Path, identity: Mapping[str, Any] | None = None) -> None:
         self.folder = Path(folder)
-        path = self.folder / "manifest.json"
-        if not path.exists():
+        self._path = self.folder / "manifest.json"
+        if not self._path.exists():
             if identity is None:
                 raise InvalidData(f"{folder} is no run: it has no manifest.json")
             if self.folder.exists() and any(self.folder.iterdir()):
                 raise InvalidData(f"{folder} exists, is not empty and is no run: name another")
-            self.manifest: dict[str, Any] = {"schema": 1, "identity": dict(identity)}
-            self.note(versions=provenance())
+            told = {"schema": 1, "identity": dict(identity), "versions": provenance()}
+            write_json(self._path, told)
             return
-        try:
-            self.manifest = json.loads(path.read_text("utf-8"))
-            found = self.manifest["identity"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise DamagedFile(f"{path} is damaged: {error}") from error
+        found = self.manifest["identity"]
         wanted = found if identity is None else identity
         for name in dict.fromkeys([*wanted, *found]):
             if found.get(name) != wanted.get(name):
@@ -69,10 +67,19 @@ class Run:
                     " name another folder, or delete this one"
                 )
 
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What is told of the run, read anew: another process may have added to it."""
+        try:
+            found: dict[str, Any] = json.loads(self._path.read_text("utf-8"))
+            _ = found["identity"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DamagedFile(f"{self._path} is damaged: {error}") from error
+        return found
+
     def note(self, **entries: Any) -> None:
         """Add entries to the manifest."""
-        self.manifest.update(entries)
-        write_json(self.folder / "manifest.json", self.manifest)
+        write_json(self._path, {**self.manifest, **entries})
 
     def append(self, stage: str, rows: Sequence[Any]) -> None:
         """Add records to a stage as one shard; it is on disk when this returns."""
@@ -83,26 +90,23 @@ class Run:
 
     def read(self, stage: str) -> list[Any]:
         """All records of a stage, in the order in which they were added."""
-        return list(self._iterate(stage))
-
-    def _iterate(self, stage: str) -> Iterator[Any]:
         cls, key = STAGES[stage.split("/")[0]]
-        seen: set[str] = set()
+        found: dict[str, Any] = {}
         for path in sorted((self.folder / stage).glob("*.parquet")):
             for row in read_parquet(path):
                 try:
                     record: Any = records.from_row(cls, row)
                 except (InvalidData, TypeError, ValueError) as error:
                     raise DamagedFile(f"{path} holds no {cls.__name__} records: {error}") from error
-                if (name := getattr(record, key)) in seen:
+                if (name := getattr(record, key)) in found and stage != BY_HAND:
                     raise DamagedFile(f"{path} holds {key} {name} a second time")
-                seen.add(name)
-                yield record
-        whole = self.manifest.get("finished", {}).get(stage)
-        if whole is not None and whole != len(seen):
+                found[name] = record
+        whole = None if stage == BY_HAND else self.manifest.get("finished", {}).get(stage)
+        if whole is not None and whole != len(found):
             raise DamagedFile(
-                f"{self.folder / stage} holds {len(seen)} of its {whole} rows: shards are missing"
+                f"{self.folder / stage} holds {len(found)} of its {whole} rows: shards are missing"
             )
+        return list(found.values())
 
     def finish(self, stage: str, n_rows: int) -> None:
         """Record that a stage is whole; reading fewer rows is an error from then on."""
@@ -111,7 +115,9 @@ class Run:
     def replace(self, stage: str, rows: Sequence[Any]) -> None:
         """Put these records in place of a stage that is derived from others."""
         folder = self.folder / stage
-        self.manifest.get("finished", {}).pop(stage, None)
+        finished = self.manifest.get("finished", {})
+        if finished.pop(stage, None) is not None:  # killed from here on, the stage is not whole
+            self.note(finished=finished)
         write_parquet(folder / "000000.parquet", map(records.to_row, rows))
         for path in folder.glob("*.parquet"):
             if path.name != "000000.parquet":

@@ -75,6 +75,21 @@ def test_a_person_grades_goes_back_and_ends(grading: ByHand, address: str) -> No
     assert found[3].reason == "nobody has graded it"
 
 
+def test_a_changed_grade_is_followed_by_others(grading: ByHand) -> None:
+    ids = [one.answer.id for one in ITEMS]
+    for name, verdict in zip((ids[0], ids[0], ids[1], ids[2]), ("correct", *["incorrect"] * 3)):
+        grading.give(name, Verdict(verdict))
+    kept = Run(grading.run.folder).read(STAGE)
+    assert [(g.answer_id, g.verdict) for g in kept] == [(i, Verdict.INCORRECT) for i in ids]
+
+
+def test_a_run_that_counted_its_grades_once_takes_more(grading: ByHand) -> None:
+    grading.give(ITEMS[0].answer.id, Verdict.CORRECT)
+    grading.run.finish(STAGE, 1)
+    grading.give(ITEMS[1].answer.id, Verdict.CORRECT)
+    assert len(Run(grading.run.folder).read(STAGE)) == 2
+
+
 @pytest.mark.parametrize(
     ("form", "status"),
     [

@@ -52,12 +52,8 @@ class ByHand:
             answer_id=answer_id, verdict=verdict, grader=f"human/{self.who}", reason=reason
         )
         with self._lock:
-            is_new = answer_id not in self.grades
+            self.run.append(STAGE, [grade])
             self.grades[answer_id] = grade
-            if is_new:
-                self.run.append(STAGE, [grade])
-            else:
-                self.run.replace(STAGE, list(self.grades.values()))
 
     def page(self, i: int | None = None) -> str:
         """The page of an answer, by default of the first that has no grade."""

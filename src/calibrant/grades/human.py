@@ -10,10 +10,10 @@ from typing import ClassVar
 from calibrant.errors import InvalidData
 from calibrant.grades.grader import Grader, Note, Ruling
 from calibrant.records import Answered, Format, Question, Verdict
-from calibrant.runs import Run
+from calibrant.runs import BY_HAND, Run
 from calibrant.tables import column, read_table
 
-STAGE = "grades/human"
+STAGE = BY_HAND
 """Where a run keeps the grades that were given by hand."""
 _WORDS = {
     "1": Verdict.CORRECT, "1.0": Verdict.CORRECT, "true": Verdict.CORRECT, "yes": Verdict.CORRECT,
