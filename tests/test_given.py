@@ -16,6 +16,7 @@ import pytest
 
 from calibrant.answers.given import given_answers
 from calibrant.cli import main
+from calibrant.confidences import run_table
 from calibrant.errors import (
     CalibrantError,
     InvalidData,
@@ -23,15 +24,17 @@ from calibrant.errors import (
     MissingCapability,
     NothingGraded,
 )
+from calibrant.estimators.base_rate import BaseRate
 from calibrant.estimators.has_letter import HasLetter
 from calibrant.estimators.stacked import Stacked
 from calibrant.evaluation.evaluate import Settings
 from calibrant.given import COUNTED_WRONG, run_given
+from calibrant.grades.grader import grade
 from calibrant.grades.judge import Judge
 from calibrant.grades.letter import NO_LETTER
 from calibrant.models.model import Given
 from calibrant.models.scripted import ScriptedServer
-from calibrant.pipeline import evaluate_stage
+from calibrant.pipeline import evaluate_stage, fit_stage, grade_stage
 from calibrant.questions.mixture import Sizes
 from calibrant.questions.splits import split_of
 from calibrant.records import Graded, Verdict
@@ -402,6 +405,46 @@ def test_a_fit_that_fails_alone_is_left_out_alone(tmp_path: Path) -> None:
     assert n["stacked", "choice"] == 0 and n["base_rate", "choice"] > 0 and n["stacked", "open"] > 0
 
 
+def graded_run(folder: Path) -> Run:
+    found = list(
+        given_answers(lines(folder, both_formats(lambda i: i % 2, lambda i: i % 3)), Reading())
+    )
+    run = Run(folder / "run", {"model": {"name": "a"}, "prompt": "given", "seed": 0})
+    run.replace("questions", [item.question for item in found])
+    run.replace("answers", [item.answer for item in found])
+    run.replace("grades", grade(found, "exact"))
+    return run
+
+
+def test_fitted_together_takes_the_place_of_one_for_each_format(tmp_path: Path) -> None:
+    run = graded_run(tmp_path)
+
+    def confidences(*, together: bool) -> tuple[list[str], list[float]]:
+        fit_stage(run, Given("a"), [BaseRate()], together=together)
+        (column,) = run_table(run, ["none"])[0].columns
+        return list(run.manifest["fitted"]), column.confidence.tolist()
+
+    apart, joint = confidences(together=False), confidences(together=True)
+    assert joint[0] == ["base_rate-all"] and len(set(joint[1])) == 1
+    assert apart[0] == ["base_rate-choice", "base_rate-open"] and len(set(apart[1])) == 2
+    assert confidences(together=False) == apart
+
+
+def test_a_fit_is_told_when_its_confidences_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = graded_run(tmp_path)
+    fit_stage(run, Given("a"), [BaseRate()])
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        fit_stage(run, Given("a"), [BaseRate()], calibrator="isotonic")
+    assert {told["calibrator"] for told in run.manifest["fitted"].values()} == {"platt"}
+
+
 def test_nothing_to_learn_at_all_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -485,6 +528,18 @@ def test_a_judge_that_was_down_is_asked_again(tmp_path: Path) -> None:
         assert run()["rows"][0]["accuracy"]["value"] == accuracy and len(server.bodies) == n_asked
     verdicts = Run(tmp_path / "run").manifest["verdicts"]
     assert verdicts == {"correct": 60, "incorrect": 60}
+
+
+def test_of_earlier_grades_nothing_stays(tmp_path: Path) -> None:
+    run = graded_run(tmp_path)
+    place = run.folder / "artefacts" / "base_rate-open"
+    place.mkdir(parents=True)
+    with ScriptedServer(lambda text: "no", failures=(500,)) as server:
+        use = Judge(judges=("m",), base_url=server.base_url, n_retries=0, cache=str(tmp_path / "c"))
+        grade_stage(run, use)
+    assert run.manifest["judge"]["n_failed"] and not place.exists()
+    grade_stage(run, "exact")
+    assert "judge" not in run.manifest
 
 
 def test_a_graders_settings_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -211,8 +211,9 @@ def test_killed_and_resumed(
     assert answers_of(tmp_path / "a") == answers_of(tmp_path / "b")
 
 
-def test_regrading_never_asks_the_model(finished: Path) -> None:
-    here = Run(finished)
+def test_regrading_never_asks_the_model(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / "run")
+    here = Run(tmp_path / "run")
     grades = here.read("grades")
     before = {name: here.manifest[name] for name in ("finished", "fitted")}
     counts = grade_stage(here, "substring")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -130,14 +130,12 @@ def grade_stage(run: Run, grader: str | Grader = "exact") -> Mapping[str, int]:
         )
     questions = {question.id: question for question in run.read("questions")}
     items = [Answered(question=questions[a.question_id], answer=a) for a in run.read("answers")]
-    grades = grade(items, use, note=run.note)
+    told: dict[str, Any] = {"judge": None, "graded_by": use.digest}  # not an earlier judge's counts
+    grades = grade(items, use, note=told.update)
     run.regrade(grades)
-    counts: dict[str, int] = defaultdict(int)
-    for found in grades:
-        counts[found.verdict.value] += 1
+    counts = Counter(found.verdict.value for found in grades)
     name = grader if isinstance(grader, str) else use.label
-    told = {"grader_settings": settings_of(use), "graded_by": use.digest}
-    run.note(grader=name, verdicts=dict(counts), **told)
+    run.note(grader=name, verdicts=dict(counts), grader_settings=settings_of(use), **told)
     return counts
 
 
@@ -219,8 +217,8 @@ def fit_stage(
     for name, told, found in side_by_side(_fit_one, jobs, worth_it=worth_it):
         left_out[name] = told if isinstance(told, InvalidData) else None
         if not isinstance(told, InvalidData):
-            run.note(fitted={**run.manifest.get("fitted", {}), name: {**told, **how}})
             run.replace(f"confidences/{name}", found)
+            run.note(fitted={**run.manifest.get("fitted", {}), name: {**told, **how}})
     _close(run, before, asked, left_out, say)
 
 
@@ -235,12 +233,15 @@ def _close(
 
     A run that goes on after a kill asks for what is there, too: it has the order of a whole one.
     """
-    fitted = run.manifest.get("fitted", {})
-    order = [*(asked if before.keys() <= set(asked) else [*before, *asked]), *fitted]
-    run.note(fitted={name: fitted[name] for name in sorted(fitted, key=order.index)})
+    known = run.manifest.get("fitted", {})
+    # Fitted together, a form takes the place of one for each format, and the other way round.
+    anew = {name.rpartition("-")[0] for name in asked if name in known}
+    kept = [name for name in known if name in asked or name.rpartition("-")[0] not in anew]
+    order = [*(asked if before.keys() <= set(asked) else [*before, *asked]), *known]
+    run.note(fitted={name: known[name] for name in sorted(kept, key=order.index)})
     _tell_left_out(run, left_out, say)
     errors = [error for error in left_out.values() if error]
-    if errors and not set(asked) & set(fitted):
+    if errors and not set(asked) & set(kept):
         raise type(errors[0])("; ".join(dict.fromkeys(map(str, errors))))
 
 
@@ -264,8 +265,7 @@ def _tell_left_out(run: Run, found: Mapping[str, InvalidData | None], say: Say) 
     """Keep in the manifest which formats and fits were left out, and why; None: no longer."""
     told = {**run.manifest.get("left_out", {}), **{k: str(e) for k, e in found.items() if e}}
     told = {what: why for what, why in told.items() if found.get(what, True)}
-    if told or "left_out" in run.manifest:
-        run.note(left_out=told)
+    run.note(left_out=told or None)
     for sentence in left_out_told(told):
         say(sentence)
 

@@ -78,8 +78,9 @@ class Run:
         return found
 
     def note(self, **entries: Any) -> None:
-        """Add entries to the manifest."""
-        write_json(self._path, {**self.manifest, **entries})
+        """Add entries to the manifest; None takes one away."""
+        found = {**self.manifest, **entries}
+        write_json(self._path, {name: told for name, told in found.items() if told is not None})
 
     def append(self, stage: str, rows: Sequence[Any]) -> None:
         """Add records to a stage as one shard; it is on disk when this returns."""
@@ -130,8 +131,9 @@ class Run:
         if "grades" in finished and self.read("grades") == list(grades):
             return
         kept = {name: n for name, n in finished.items() if not name.startswith("confidences/")}
-        self.note(finished=kept, fitted={}, left_out={})
-        shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
+        self.note(finished=kept, fitted={}, left_out=None)
+        for name in ("checkpoints", "artefacts"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
         self.replace("grades", grades)
 
     def graded(self) -> list[records.Graded]:
