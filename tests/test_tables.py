@@ -180,3 +180,12 @@ def test_damage_deep_inside_a_file_is_named(tmp_path: Path) -> None:
         with pytest.raises(DamagedFile, match=f"{path.name} is damaged"):
             read_table(path)
     assert as_list("[" * 100_000) == ("[" * 100_000,)
+
+
+def test_a_table_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    for name in ("a.csv", "a.jsonl"):
+        write_table(tmp_path / name, [{"x": "kept"}])
+        before = (tmp_path / name).read_bytes()
+        with pytest.raises(UnicodeEncodeError):
+            write_table(tmp_path / name, [{"x": "new"}] * 10_000 + [{"x": "\ud800"}])
+        assert (tmp_path / name).read_bytes() == before

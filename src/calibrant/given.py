@@ -24,8 +24,9 @@ from calibrant.grades.letter import NO_LETTER, Letter
 from calibrant.models.model import Given, Model
 from calibrant.pipeline import evaluate_stage, fit_stage
 from calibrant.questions.mixture import N_ALL, Sizes, choose, composition
-from calibrant.records import NONE_TOLD, Grade, ModelName, Verdict
+from calibrant.records import NONE_TOLD, Grade, ModelName, Verdict, content_hash
 from calibrant.runs import Run
+from calibrant.settings import settings_of
 from calibrant.tables import Malformed, Reading
 
 ESTIMATORS = ("base_rate", "subject_rate", "has_letter", "answer_length", "sequence_likelihood")
@@ -118,11 +119,16 @@ def _identity(
         "prompt": "given",
         "questions": path.name,
         "answers": _digest(path),
-        "grader": grader if isinstance(grader, str) else f"{grader.label} {grader.digest}",
+        "grader": grader if isinstance(grader, str) else _named(grader),
         "columns": dict(reading.columns),
         "sizes": asdict(sizes) if sizes else "all",
         "subsets": [],
     }
+
+
+def _named(grader: Grader) -> str:
+    """Not by its digest: verdicts of people that change are graded anew, in the same folder."""
+    return f"{grader.label} {content_hash(grader.label, settings_of(grader))}"
 
 
 def _drawn(

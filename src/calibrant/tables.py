@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import math
+import os
 import zipfile
 import zlib
 from collections import Counter
@@ -20,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from calibrant.errors import CalibrantError, DamagedFile, InvalidData
-from calibrant.runs import write_parquet
+from calibrant.runs import write_parquet, write_whole
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 MORE_SUFFIXES = (".csv.gz", ".jsonl.gz", ".json", ".zip")
@@ -291,16 +292,19 @@ def _whole(path: Path, read: Callable[[], T]) -> T:
 
 
 def writable(path: str | Path) -> Path:
-    """The path, if `write_table` knows its suffix.
+    """The path, if `write_table` can write there: told before the work that is to be written.
 
     Raises
     ------
     InvalidData
-        When it does not.
+        When it cannot, or does not know the suffix.
     """
     path = Path(path)
     if path.suffix not in SUFFIXES:
         raise InvalidData(f"{path} is none of {', '.join(SUFFIXES)}")
+    folder = next(place for place in path.absolute().parents if place.exists())
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise InvalidData(f"{path} cannot be written: it is a folder, or {folder} takes no files")
     return path
 
 
@@ -312,7 +316,7 @@ def write_table(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
     Raises
     ------
     InvalidData
-        When the suffix is another.
+        When `writable` says so.
     """
     path = writable(path)
     names = list(dict.fromkeys(name for row in rows for name in row))
@@ -320,14 +324,14 @@ def write_table(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
         columns = [_of_one_type([row.get(name) for row in rows]) for name in names]
         write_parquet(path, [dict(zip(names, cells)) for cells in zip(*columns)])
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        if path.suffix == ".csv":
-            writer = csv.DictWriter(file, fieldnames=names)
-            writer.writeheader()
-            writer.writerows(rows)
-        else:
-            file.writelines(f"{_as_json(row)}\n" for row in rows)
+    text = io.StringIO(newline="")
+    if path.suffix == ".csv":
+        writer = csv.DictWriter(text, fieldnames=names)
+        writer.writeheader()
+        writer.writerows(rows)
+    else:
+        text.writelines(f"{_as_json(row)}\n" for row in rows)
+    write_whole(path, text.getvalue().encode())
 
 
 def _of_one_type(values: list[Any]) -> list[Any]:

@@ -120,6 +120,38 @@ def test_clips_that_leave_nothing(tmp_path: Path) -> None:
         assert f"--clip is {clip}" in line and "0.5" in line
 
 
+def test_options_that_would_do_nothing(tmp_path: Path) -> None:
+    where = ("--where", "a=b", "--confidence", "c,d", "--options", "p", "--out", "o")
+    line = fails("evaluate", str(tmp_path), *where)
+    assert "--confidence, --options, --where, --out are" in line
+    assert "--subsets" in fails("run", "--answers", "a.csv", "--subsets", "unseen")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "--n-train", "0"),
+        ("run", "--answers", "a.csv", "--n-test", "-1"),
+        ("answer", "--n-train", "0"),
+        ("report", "run", "--n-bins", "0"),
+    ],
+)
+def test_numbers_that_leave_nothing(words: tuple[str, ...]) -> None:
+    assert "range" in fails(*words)
+
+
+def test_places_that_cannot_be_written(tmp_path: Path) -> None:
+    table, file = tmp_path / "t.csv", tmp_path / "file"
+    table.write_text("confidence,correct\n" + "0.9,1\n0.2,0\n0.7,1\n0.4,0\n0.6,0\n" * 20)
+    file.write_text("")
+    line = fails("evaluate", str(table), "--n-resamples", "0", "--out", str(file))
+    assert str(file) in line and "exists" in line
+    (tmp_path / "o.csv").mkdir()
+    for out in (tmp_path / "o.csv", file / "o.csv"):  # told before anything is scored
+        line = fails("score", str(tmp_path), str(table), "--out", str(out))
+        assert f"{out} cannot be written" in line
+
+
 def test_files_that_are_not_there(tmp_path: Path) -> None:
     out = str(tmp_path / "scored.txt")  # told before anything is scored
     assert ".parquet" in fails("score", str(tmp_path), str(tmp_path / "a.csv"), "--out", out)

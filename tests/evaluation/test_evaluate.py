@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
-from calibrant.errors import NothingGraded
+from calibrant.errors import InvalidData, NothingGraded
 from calibrant.evaluation.evaluate import BRIER_PARTS, MEASURES, Settings, answered, evaluate
 from calibrant.evaluation.table import Column, Table
 
@@ -205,3 +206,11 @@ def test_answered_by_hand() -> None:
     assert found[0.9].tolist() == [1, 1, 0, 0]
     nothing = answered(held, np.zeros(3), np.array([0.95]))
     assert nothing[0.9].tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"n_bins": 0}, {"n_resamples": -1}, {"clip": 0.0}, {"clip": 1.0}]
+)
+def test_settings_that_cannot_work(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidData, match="needed"):
+        Settings(**wrong)

@@ -136,3 +136,14 @@ def test_verdicts_from_a_table(tmp_path: Path) -> None:
     Run(tmp_path / "empty", {})
     with pytest.raises(InvalidData, match="grade-by-hand"):
         human_verdicts(tmp_path / "empty")
+
+
+def test_the_digest_is_of_the_verdicts_too(tmp_path: Path) -> None:
+    path = tmp_path / "human.csv"
+    found = []
+    for verdict in ("1", "0"):
+        write_table(path, [{"answer_id": ITEMS[0].answer.id, "correct": verdict}])
+        found += [grader_called(name, [f"file={path}"]).digest for name in ("human", "exact+human")]
+    assert len(set(found)) == 4
+    with pytest.raises(InvalidData, match="there is no file"):
+        _ = grader_called("human", [f"file={tmp_path / 'none.csv'}"]).digest

@@ -70,6 +70,9 @@ def _run(words: Sequence[str]) -> None:
         app(words[:1] if words and words[0] in VERBS else VERBS)(words, standalone_mode=False)
     except CalibrantError as error:
         _fail(str(error))
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or error}")
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "transformers", "peft"):
             raise

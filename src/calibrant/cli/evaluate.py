@@ -9,6 +9,7 @@ import typer
 
 from calibrant.cli import options, tell
 from calibrant.cli.options import names
+from calibrant.errors import InvalidData
 
 
 def command(
@@ -59,22 +60,26 @@ def command(
     from calibrant.runs import write_json
 
     settings = Settings(n_bins=n_bins, n_resamples=n_resamples, clip=clip)
+    columns = external.Columns(
+        confidence=tuple(names(confidence)),
+        percent=percent,
+        correct=correct,
+        options=tuple(names(option_columns)),
+        target=target,
+        subject=subject,
+        group=group,
+        where=tuple(where or ()),
+    )
     if source.is_dir():
         from calibrant.pipeline import evaluate_stage
         from calibrant.runs import Run
 
+        usual = vars(external.Columns())
+        unused = [f"--{name}" for name, value in vars(columns).items() if value != usual[name]]
+        if unused := [*unused, *(["--out"] if out else [])]:
+            raise InvalidData(f"{source} is a run: {', '.join(unused)} are for tables only")
         metrics, out = evaluate_stage(Run(source), settings, human), source
     else:
-        columns = external.Columns(
-            confidence=tuple(names(confidence)),
-            percent=percent,
-            correct=correct,
-            options=tuple(names(option_columns)),
-            target=target,
-            subject=subject,
-            group=group,
-            where=tuple(where or ()),
-        )
         table = external.read(source, columns)
         metrics = external.measured(table, settings)
         if human:

@@ -31,7 +31,8 @@ Malformed = Annotated[
     str, typer.Option(help="Rows that cannot be used: error, or skip (and count them).")
 ]
 Shots = Annotated[
-    int, typer.Option(help="Solved questions before each one: mmlu, mmlu_pro, gsm8k have some.")
+    int,
+    typer.Option(min=0, help="Solved questions before each one: mmlu, mmlu_pro, gsm8k have some."),
 ]
 Out = Annotated[Path, typer.Option(help="The run's folder.")]
 RunFolder = Annotated[Path, typer.Argument(help="The run's folder.")]
@@ -55,10 +56,12 @@ Together = Annotated[
     bool, typer.Option("--together", help="One estimator for both formats, not one each.")
 ]
 Subsets = Annotated[str, typer.Option(help="Test subsets, parted by commas; all when empty.")]
-NTrain = Annotated[int, typer.Option(help="Open training answers; half as many choices.")]
-NTest = Annotated[int, typer.Option(help="Open test answers of each subset; half as many choices.")]
+NTrain = Annotated[int, typer.Option(min=1, help="Open training answers; half as many choices.")]
+NTest = Annotated[
+    int, typer.Option(min=1, help="Open test answers of each subset; half as many choices.")
+]
 NResamples = Annotated[int, typer.Option(min=0, help="Bootstrap replicates; 0 for no intervals.")]
-NBins = Annotated[int, typer.Option(help="Bins of the calibration errors.")]
+NBins = Annotated[int, typer.Option(min=1, help="Bins of the calibration errors.")]
 
 
 def _clip(value: float | None) -> float | None:

@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 
 NTrain = Annotated[
     int | None,
-    typer.Option(help="Open training answers; half as many choices (2000; with --answers all)."),
+    typer.Option(
+        min=1, help="Open training answers; half as many choices (2000; with --answers all)."
+    ),
 ]
 NTest = Annotated[
     int | None,
-    typer.Option(help="Open test answers of each subset; half as many choices (600; or all)."),
+    typer.Option(
+        min=1, help="Open test answers of each subset; half as many choices (600; or all)."
+    ),
 ]
 
 
@@ -82,8 +86,10 @@ def command(
     }
     use = grader_called(grader or "exact", grader_settings) if grader_settings else grader
     if answers:
-        if shots:
-            raise InvalidData("shots are for asking a model: with --answers nothing is asked")
+        if shots or subsets:
+            raise InvalidData(
+                "--shots and --subsets are for asking a model: with --answers nothing is asked"
+            )
         try:
             metrics = _given(
                 out, answers, answered_by, names(estimators), use, column, malformed,
@@ -106,7 +112,7 @@ def command(
                 questions=questions,
                 estimators=names(estimators) or ESTIMATORS,
                 grader=use or "exact",
-                sizes=Sizes.of(n_train or 2000, n_test or 600),
+                sizes=Sizes.of(_or(n_train, 2000), _or(n_test, 600)),
                 subsets=names(subsets),
                 reading=reading,
                 progress=bar,
@@ -115,6 +121,10 @@ def command(
         if reading.malformed.counts:
             say(str(reading.malformed))
     tell(metrics, as_json, f"{results_table(metrics)}\n\nreport: {out / 'report.html'}")
+
+
+def _or(n: int | None, usual: int) -> int:
+    return usual if n is None else n
 
 
 def _here(model: str, load: dict[str, Any]) -> LocalModel:
@@ -153,7 +163,7 @@ def _given(
     asking = dict.fromkeys(form.name for form in forms_of(estimators) if form.calls_model)
     if asking and not model:
         raise InvalidData(f"{', '.join(asking)} asks a model about the answers: name it (--model)")
-    sizes = Sizes.of(n_train or N_ALL, n_test or N_ALL, choice_share=1.0)
+    sizes = Sizes.of(_or(n_train, N_ALL), _or(n_test, N_ALL), choice_share=1.0)
     return run_given(
         out,
         answers,

@@ -48,6 +48,12 @@ class Settings:
     leads: tuple[str, ...] = ("stacked",)
     """Estimators that are compared with every other, beside the last one."""
 
+    def __post_init__(self) -> None:
+        if self.n_bins < 1 or self.n_resamples < 0:
+            raise InvalidData("at least 1 bin and 0 resamples are needed")
+        if self.clip is not None and not 0 < self.clip < 0.5:
+            raise InvalidData(f"clip is {self.clip:g}: a number between 0 and 0.5 is needed")
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Measured:

@@ -10,7 +10,7 @@ from typing import ClassVar
 from calibrant import registry
 from calibrant.errors import InvalidData
 from calibrant.grades.grader import Grader, Note, Ruling
-from calibrant.records import Answered, Question, Verdict
+from calibrant.records import Answered, Question, Verdict, content_hash
 from calibrant.settings import settings_of, with_settings
 
 
@@ -60,6 +60,11 @@ class Chain(Grader):
     def label(self) -> str:
         """The labels of the graders."""
         return "+".join(grader.label for grader in self.links)
+
+    @property
+    def digest(self) -> str:
+        """Of those of the graders."""
+        return content_hash(*(grader.digest for grader in self.links))
 
     def settled(self, question: Question) -> Ruling | None:
         """What the last grader says of the question, where it is settled for all of them."""

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from calibrant.errors import InvalidData
 from calibrant.grades.grader import Grader, Note, Ruling
-from calibrant.records import Answered, Format, Question, Verdict
+from calibrant.records import Answered, Format, Question, Verdict, content_hash
 from calibrant.runs import BY_HAND, Run
 from calibrant.tables import column, read_table
 
@@ -39,6 +39,12 @@ class Human(Grader):
         """A file must be named."""
         if not self.file:
             raise InvalidData("the grader human needs people's verdicts: --set file=FILE or a run")
+
+    @property
+    def digest(self) -> str:
+        """Of what people said, too, which may change."""
+        self.check()
+        return content_hash(super().digest, sorted(human_verdicts(self.file).items()))
 
     def settled(self, question: Question) -> Ruling | None:
         """People decide everything."""
