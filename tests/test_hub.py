@@ -50,6 +50,7 @@ class Hub(ThreadingHTTPServer):
         self.objects: dict[str, bytes] = {}
         self.created: list[dict[str, Any]] = []
         self.tokens: set[str | None] = set()
+        self.read_with: set[str | None] = set()
 
     @property
     def endpoint(self) -> str:
@@ -76,7 +77,7 @@ class Handler(BaseHTTPRequestHandler):
         self.reply({"error": code}, status, x_error_code=code, x_error_message=code)
 
     def do_GET(self) -> None:
-        self.server.tokens.add(self.headers.get("authorization"))
+        self.server.read_with.add(self.headers.get("authorization"))
         parts = unquote(urlparse(self.path).path).strip("/").split("/")
         if parts[:2] == ["api", "whoami-v2"]:
             return self.refuse("Unauthorized", 401)
@@ -229,7 +230,7 @@ def test_a_log_in_opens_what_is_private(
     (tmp_path / "token").write_text("hf_saved\n")
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
     why_silent(f"models/{NAME}")
-    assert hub.tokens == {"Bearer hf_saved"}
+    assert hub.read_with == {"Bearer hf_saved"}
 
 
 def test_a_second_artefact_takes_the_place_of_the_first(
