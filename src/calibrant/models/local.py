@@ -41,6 +41,8 @@ T = TypeVar("T")
 EMBEDDED = Path(str(files("calibrant.models") / "almanac"))
 SMALL = 50_000_000
 """Parameters below which a model on a CPU runs on one thread."""
+LARGE, N_PARTS = 4 << 20, 512
+"""Bytes from which on a file is not known by its ends, and how many further parts are read."""
 QUANTIZATIONS = ("8bit", "4bit")
 TOKEN_BUDGET = 16_384
 """Tokens (padding included) in one forward pass, half as many on a CPU, which gains nothing from
@@ -362,7 +364,8 @@ def quantization_of(revision: str) -> str:
 
 
 def _revision(place: str, config: Any, quantize: str = "") -> str:
-    """The hub's commit, or a hash over a folder's files (sizes and both ends of each)."""
+    """The hub's commit, or a hash over a folder's files: sizes, both ends, and of large ones parts
+    all through, for what is merged into a model's middle to be seen."""
     if quantize:
         return f"{_revision(place, config)}-{quantize}"
     if not Path(place).is_dir():
@@ -375,4 +378,7 @@ def _revision(place: str, config: Any, quantize: str = "") -> str:
                 digest.update(json.dumps([path.name, size]).encode() + file.read(1 << 20))
                 file.seek(max(0, size - (1 << 20)))
                 digest.update(file.read())
+                for i in range(N_PARTS if size > LARGE else 0):
+                    file.seek(i * size // N_PARTS)
+                    digest.update(file.read(1 << 16))
     return digest.hexdigest()[:16]
