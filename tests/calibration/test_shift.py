@@ -7,6 +7,7 @@ import pytest
 from scipy.special import expit, logit
 
 from calibrant.calibration import BySubject, Platt
+from calibrant.calibration.cross_fitting import cross_fit
 from calibrant.errors import InvalidData
 from calibrant.metrics import auroc, ece
 from calibrant.registry import get, variants
@@ -144,3 +145,12 @@ def test_a_shift_is_shrunk_as_worked_by_hand() -> None:
 def test_subjects_are_one_per_row() -> None:
     with pytest.raises(InvalidData, match="one per row"):
         Platt().fit([0.0, 1.0], [0, 1], ["a"])
+
+
+def test_cross_fitted_by_subject() -> None:
+    """Subjects are told of the rows that are judged, not only of those that are learned from."""
+    rng = np.random.default_rng(0)
+    scores, subject = rng.normal(0, 1, 400), np.repeat(["a", "b"], 200)
+    correct = (rng.random(400) < np.where(subject == "a", 0.9, 0.2)).astype(float)
+    made = cross_fit(BySubject(), scores, correct, np.arange(400), subjects=subject)
+    assert made[subject == "a"].mean() > made[subject == "b"].mean() + 0.4

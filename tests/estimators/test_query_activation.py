@@ -84,9 +84,15 @@ def test_scores_equal_one_full_pass(model: LocalModel) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 3, 6])
-def test_the_answers_cache_serves_the_confidence(model: LocalModel, limit: int) -> None:
+def test_the_answers_cache_serves_the_confidence(
+    model: LocalModel, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Rows end at different lengths, some are cut; one batch and its cache, against full passes."""
     fitted, items = fit(model), items_of(model, limit)
+    read, from_cache = type(fitted).score_read, []
+    monkeypatch.setattr(
+        type(fitted), "score_read", lambda *given: from_cache.append(1) or read(*given)
+    )
     splits = {"train": [], "validation": [], "calibration": items}
     made = calibrate(fitted, Platt(), splits, model)
     before = {name: value.clone() for name, value in model.module.state_dict().items()}
@@ -95,12 +101,13 @@ def test_the_answers_cache_serves_the_confidence(model: LocalModel, limit: int) 
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert [said for said, _ in found] == [item.answer for item in items]
+    assert from_cache
     scores = [confidence.score for _, confidence in found]
     assert scores == pytest.approx(plain(fitted, model, items), abs=1e-5)
     bare = calibrate(ZeroShot().fit(items, [], model, 0), Platt(), splits, model)
     expected = [c.value for c in bare.confidences(items, model)]
-    read = answer_with_confidence(QUESTIONS, bare, model, max_new_tokens=limit)
-    assert [c.value for _, c in read] == pytest.approx(expected, abs=1e-5)
+    again = answer_with_confidence(QUESTIONS, bare, model, max_new_tokens=limit)
+    assert [c.value for _, c in again] == pytest.approx(expected, abs=1e-5)
 
 
 def test_without_positions_for_the_query_it_is_as_when_scored(llama: LocalModel) -> None:

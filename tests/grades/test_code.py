@@ -189,7 +189,7 @@ def test_a_server_on_this_machine_cannot_be_reached() -> None:
 def test_nothing_outside_can_be_killed() -> None:
     attack = "import os, signal\nfor pid in (1, os.getppid(), -1): os.kill(pid, signal.SIGKILL)"
     outcome = run_program(attack, "raise ValueError", SHORT)
-    assert outcome.end == "failed" and os.getpid() > 0
+    assert outcome.end == "failed"
     everyone = "import os\nprint(sorted(int(p) for p in os.listdir('/proc') if p.isdigit()))"
     assert run_program(everyone, "", SHORT).output.strip() in ("[1, 2]", "[1, 2, 3]")
 

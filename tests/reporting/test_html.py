@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from calibrant.errors import InvalidData
+from calibrant.reporting import grids
 from calibrant.reporting.grids import MAIN
 from calibrant.reporting.html import write_report
 
@@ -163,3 +164,9 @@ def test_bad_arguments_are_refused(case: Any) -> None:
         write_report(folder, case.metrics, case.table, [], {}, ("lora", "", "platt"))
     with pytest.raises(InvalidData, match="1 texts for 400 answers"):
         write_report(folder, case.metrics, case.table, [("q", "a", "r")], {})
+
+
+@pytest.mark.parametrize(("metric", "word"), [("brier_score", "better"), ("auroc", "worse")])
+def test_a_lower_error_is_better_and_a_lower_auroc_is_worse(metric: str, word: str) -> None:
+    row = {"difference": {"value": -0.1, "low": -0.2, "high": -0.05}}
+    assert word in grids._difference(metric, row, grids.Notes()).below
