@@ -12,6 +12,7 @@ from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 from calibrant.errors import InvalidData, NothingGraded
 from calibrant.evaluation.evaluate import BRIER_PARTS, MEASURES, Settings, answered, evaluate
 from calibrant.evaluation.table import Column, Table
+from calibrant.metrics import auroc, bootstrap, brier_score, resample
 
 N = 400
 
@@ -79,6 +80,63 @@ def test_intervals_hold_their_values(found: dict) -> None:  # type: ignore[type-
     for name in ("accuracy", "auroc", "brier_score", "log_loss", "aurc", "auroc_subject_mean"):
         cell = lead[name]
         assert cell["low"] < cell["value"] < cell["high"], name
+
+
+@pytest.mark.parametrize(("subset", "kind"), [("seen", "group"), ("unseen", "subject")])
+def test_intervals_are_those_of_the_bootstrap_that_is_told(
+    found: dict,  # type: ignore[type-arg]
+    subset: str,
+    kind: str,
+) -> None:
+    """By group on seen subjects; by subject, then group, on others; 95 %."""
+    data = table()
+    here = data.subset == subset
+    p, y = data.columns[-1].confidence[here], data.correct[here]
+    subjects = data.subject[here] if kind == "subject" else None
+    drawn = resample(data.group[here], subjects, kind, n_resamples=300, seed=0)  # type: ignore[arg-type]
+    told = row(found, "lead", subset=subset)
+    for name, metric in (("brier_score", brier_score), ("auroc", auroc)):
+        expected = bootstrap(metric, p, y, drawn)
+        assert (told[name]["low"], told[name]["high"]) == pytest.approx(
+            (expected.low, expected.high)
+        )
+        narrow = bootstrap(metric, p, y, drawn, level=0.5)
+        assert expected.low < narrow.low < narrow.high < expected.high  # type: ignore[operator]
+
+
+def test_the_corrected_error_s_interval_is_less_the_floor(found: dict) -> None:  # type: ignore[type-arg]
+    told = row(found, "noisy")
+    floor = told["ece_floor"]["value"]
+    assert floor > 0.01
+    for end in ("low", "high"):
+        expected = max(0.0, told["ece"][end] - floor)
+        assert told["ece_corrected"][end] == pytest.approx(expected, abs=1e-9)
+
+
+def test_leads_are_compared_with_every_other() -> None:
+    settings = Settings(n_resamples=50, leads=("base",))
+    led = {c["estimator"] for c in evaluate(table(), settings)["comparisons"]}
+    assert led == {"base", "lead"}
+
+
+def test_subjects_of_few_answers_are_left_out_of_their_mean() -> None:
+    """Nine answers are too few: whatever they are, the mean stays."""
+    few = np.array(["few" if i < 9 else f"s{i % 8}" for i in range(N)])
+    here = table(subject=few)
+    turned = np.where(few == "few", 1 - here.correct, here.correct)
+    settings = Settings(n_resamples=0)
+    one, two = (
+        row(evaluate(t, settings), "lead")["auroc_subject_mean"]["value"]
+        for t in (here, table(subject=few, correct=turned))
+    )
+    assert one == two
+    ten = np.array(["few" if i < 10 else f"s{i % 8}" for i in range(N)])
+    turned = np.where(ten == "few", 1 - here.correct, here.correct)
+    one, two = (
+        row(evaluate(t, settings), "lead")["auroc_subject_mean"]["value"]
+        for t in (table(subject=ten), table(subject=ten, correct=turned))
+    )
+    assert one != two
 
 
 def test_a_score_that_claims_nothing_has_no_calibration_error(found: dict) -> None:  # type: ignore[type-arg]
