@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -249,6 +250,21 @@ def test_edited_questions_are_not_mixed(
     mine.write_text(mine.read_text() + "\n")
     with pytest.raises(Mismatch, match="was made with files"):
         open_run(tmp_path / "run", tiny, str(mine), sizes=SIZES)
+
+
+def test_a_run_called_with_another_grader_grades_anew(
+    finished: Path, tiny: LocalModel, own_questions: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    with suppress(InvalidData):  # a tiny model's answers may be all wrong: nothing to learn then
+        run(
+            folder, model=tiny, questions=own_questions, estimators=["base_rate"],
+            grader="substring", sizes=SIZES, settings=SETTINGS,
+        )  # fmt: skip
+    there = Run(folder)
+    assert there.manifest["graded_by"] == grader_called("substring").digest
+    assert {grade.grader.split("/")[0] for grade in there.read("grades")} == {"substring", "letter"}
 
 
 def test_another_calibrator_or_reader_is_fitted_anew(finished: Path, tmp_path: Path) -> None:

@@ -68,14 +68,16 @@ def test_scores_are_those_of_peft_itself(llama: LocalModel, published: Path) -> 
     theirs = [replace(i, answer=replace(i.answer, model=ModelName(name="other"))) for i in items]
     scores = from_adapter(published, llama).score(theirs, llama).values
     peft = PeftModel.from_pretrained(llama.module, published).eval()
-    no, yes = (tokenizer.convert_tokens_to_ids(f"\u2581{word}") for word in ("i", "ii"))
-    for item, score in zip(theirs, scores):
-        question = tokenizer.decode(Prompts(tokenizer).question(item.question))
-        text = f"{question.removeprefix('<s>').strip()} {item.answer.text}{PAPER}"
-        with torch.no_grad():
-            logits = peft(**tokenizer(text, return_tensors="pt")).logits[0, -1]
-        assert score == pytest.approx((logits[yes] - logits[no]).item(), abs=1e-4)
-    llama.module = peft.unload()
+    try:
+        no, yes = (tokenizer.convert_tokens_to_ids(f"\u2581{word}") for word in ("i", "ii"))
+        for item, score in zip(theirs, scores):
+            question = tokenizer.decode(Prompts(tokenizer).question(item.question))
+            text = f"{question.removeprefix('<s>').strip()} {item.answer.text}{PAPER}"
+            with torch.no_grad():
+                logits = peft(**tokenizer(text, return_tensors="pt")).logits[0, -1]
+            assert score == pytest.approx((logits[yes] - logits[no]).item(), abs=1e-4)
+    finally:
+        llama.module = peft.unload()
 
 
 @pytest.mark.parametrize("extra", [0, 1])

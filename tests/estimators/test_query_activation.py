@@ -253,8 +253,9 @@ def test_one_form_is_never_run_as_the_other(llama: LocalModel, tmp_path: Path) -
     state = json.loads((tmp_path / "a" / "artefact.json").read_text())["state"]
     assert "peft" in state["engines"] and "vllm" not in state["engines"]
     peft = PeftModel.from_pretrained(llama.module, tmp_path / "a" / "adapter")
-    assert peft.active_peft_config.alora_invocation_tokens == list(fitted.query)
+    told = peft.active_peft_config.alora_invocation_tokens
     llama.module = peft.unload()
+    assert told == list(fitted.query)
 
     def full(content: dict) -> None:  # type: ignore[type-arg]
         content["estimator"]["settings"]["activation"] = "full"

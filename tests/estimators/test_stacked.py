@@ -57,6 +57,15 @@ def test_it_is_better_than_each_member() -> None:
     assert together > max(alone) + 0.05
 
 
+def test_a_member_that_is_certain_leaves_the_score_finite() -> None:
+    """An answer of probability 1 has infinite log-odds."""
+    fitted = Stacked(members=MEMBERS).fit(items(300, 0), items(200, 1), Given(), 0)
+    sure = [replace(i, answer=replace(i.answer, log_probs=(0.0,))) for i in items(5, 2)]
+    likelihood = fitted.members[0].score(sure, Given()).values  # type: ignore[attr-defined]
+    assert np.isinf(likelihood).all()
+    assert np.isfinite(fitted.score(sure, Given()).values).all()
+
+
 def test_weights_are_learned_on_validation_only() -> None:
     """Training answers on which likelihood is misleading change the members, not the weights."""
     lying = [
