@@ -65,6 +65,7 @@ def bars(
                 axes.set_xlim(left=min(0.4, min(values) - 0.02))
             if values and min(values) < 0:
                 axes.axvline(0, color=INK, lw=0.8, zorder=3)
+            axes.locator_params(axis="x", nbins=5)
             axes.grid(axis="x", color=GRID, lw=0.6)
             axes.set_axisbelow(True)
             axes.tick_params(axis="y", length=0)
