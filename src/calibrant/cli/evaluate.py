@@ -77,7 +77,7 @@ def command(
         usual = vars(external.Columns())
         unused = [f"--{name}" for name, value in vars(columns).items() if value != usual[name]]
         if unused := [*unused, *(["--out"] if out else [])]:
-            raise InvalidData(f"{source} is a run: {', '.join(unused)} are for tables only")
+            raise InvalidData(f"{source} is a run; for tables only: {', '.join(unused)}")
         metrics, out = evaluate_stage(Run(source), settings, human), source
     else:
         table = external.read(source, columns)
