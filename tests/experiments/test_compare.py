@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from calibrant.estimators.base_rate import BaseRate
 from calibrant.estimators.estimator import Scores
+from calibrant.estimators.lora_prompt import LoraPrompt
 from calibrant.estimators.zero_shot import ZeroShot
-from calibrant.experiments import label_count
+from calibrant.experiments import bench, label_count
 from calibrant.experiments.arms import worst
 from calibrant.experiments.compare import Panel, over_models
 from calibrant.experiments.drawing import curves
@@ -24,7 +27,7 @@ from calibrant.experiments.experiment import (
     corrected,
     verdict,
 )
-from calibrant.experiments.fitting import Fit, Missing, calibrated
+from calibrant.experiments.fitting import Fit, Missing, Scored, calibrated, fit_and_score
 from calibrant.experiments.subject_shift import as_many, few
 from calibrant.experiments.user_study import together
 from calibrant.models.model import Given
@@ -282,6 +285,25 @@ def test_a_missing_confidence_is_counted_once_and_told_why() -> None:
         "Open-ended, `base_rate`: 2 confidences are missing (a word; no number).",
     ]
     assert other.key == one.key  # it does not learn: the seed is nothing to it
+
+
+def test_what_trains_longest_is_begun_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Fit] = []
+
+    def noted(work: object, jobs: list[tuple[Path, Fit, object]], **_: object) -> list[object]:
+        if work is fit_and_score:
+            begun.extend(fit for _, fit, _ in jobs)
+        return []
+
+    monkeypatch.setattr(bench, "side_by_side", noted)
+    nothing = Scored(scores=Scores(values=np.ones(1), reasons={}), told={})
+    monkeypatch.setattr(bench, "read_scores", lambda *_: nothing)
+    forms = (ZeroShot(), LoraPrompt(n_epochs=1.0), LoraPrompt(n_epochs=17.0), LoraPrompt())
+    wanted = [(Fit(form, items(20), [], Given()), items(1)) for form in forms]
+    bench.Bench(out=tmp_path).scored([*wanted, (Fit(LoraPrompt(), items(200), [], Given()), [])])
+    assert [fit.work for fit in begun] == [600, 340, 60, 20, 0]
 
 
 def test_a_few_subjects_and_as_many_answers_of_all() -> None:

@@ -43,7 +43,7 @@ from calibrant.records import Verdict
 
 MODEL = "almanac-mini"
 NAMES = sorted(registry.variants("experiments"))
-ISSUE = {
+OF_THE_PAPER = {
     "main_table", "likelihood_vs_scale", "prompting_vs_tuning", "label_count", "regulariser",
     "parameterisation", "subject_shift", "format_shift", "unanswerable", "incorrect_answers",
     "cross_model", "embeddings", "graders", "code", "answer_length", "robustness", "user_study",
@@ -54,11 +54,11 @@ SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 
 
 def test_all_are_there_and_declare_what_they_claim() -> None:
-    assert set(NAMES) >= ISSUE
+    assert set(NAMES) >= OF_THE_PAPER
     for name in NAMES:
         experiment: Experiment = registry.get("experiments", name)()
         assert experiment.title and experiment.counterpart and experiment.question.endswith("?")
-        assert bool(experiment.claims) == (name in ISSUE)
+        assert bool(experiment.claims) == (name in OF_THE_PAPER)
         assert len({claim.name for claim in experiment.claims}) == len(experiment.claims)
         assert experiment.may_be_untestable == (name in ("likelihood_vs_scale", "code"))
     assert results.names()[0] == "main_table"

@@ -359,14 +359,14 @@ class Bench:
         for folder, (fit, items) in zip(folders, wanted):
             merged.setdefault(folder, (fit, []))[1].extend(items)
         jobs: list[tuple[Path, Fit, list[Answered]]] = []
-        small: list[tuple[Path, Fit, list[Answered]]] = []
         for folder, (fit, every) in merged.items():
             items = pending(folder, every)
             if items or not (folder / "fitted.json").exists():
-                heavy = fit.estimator.calls_model or hasattr(fit.estimator, "encoder")
-                (jobs if heavy else small).append((folder, fit, items))
-        for job in small:
-            fit_and_score(*job)
+                if fit.estimator.calls_model or hasattr(fit.estimator, "encoder"):
+                    jobs.append((folder, fit, items))
+                else:
+                    fit_and_score(folder, fit, items)
+        jobs.sort(key=lambda job: job[1].work, reverse=True)
         models = [fit.model for _, fit, _ in jobs]
         worth_it = len(jobs) > 1 and all(m.is_small or isinstance(m, Given) for m in models)
         self._prepare(jobs, worth_it)

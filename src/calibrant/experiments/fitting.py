@@ -59,6 +59,11 @@ class Fit:
         how = [self.estimator.name, self.estimator.settings(), asdict(self.model.name)]
         return content_hash(EPOCH, how, answers, self.seed if self.estimator.learns else 0)
 
+    @property
+    def work(self) -> float:
+        """Answers that training goes through: begun last, the longest would keep one core alone."""
+        return len(self.train) * float(self.estimator.settings().get("n_epochs", 0))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
