@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from typing import Literal, get_origin, get_type_hints
@@ -13,7 +14,7 @@ from calibrant import registry
 from calibrant.answers.generate import answer
 from calibrant.errors import InvalidData, NothingGraded, TooFewClasses
 from calibrant.estimators.calibrated import Calibrated, calibrate, load_calibrated
-from calibrant.estimators.estimator import Estimator, FittedEstimator
+from calibrant.estimators.estimator import MAY_BE_0, SHARES, Estimator, FittedEstimator
 from calibrant.estimators.lora_prompt import LoraPrompt
 from calibrant.estimators.needs import require
 from calibrant.models.local import LocalModel
@@ -103,6 +104,16 @@ def test_a_value_that_a_setting_does_not_know_is_refused(fitted: FittedEstimator
         if get_origin(hints[name]) is Literal:
             with pytest.raises(InvalidData, match=name):
                 replace(estimator, **{name: "qery"})
+
+
+def test_numbers_that_no_setting_can_have_are_refused(fitted: FittedEstimator) -> None:
+    estimator = fitted.estimator
+    for name, value in estimator.settings().items():
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            zero, much = () if name in MAY_BE_0 else (0,), (1.5,) if name in SHARES else ()
+            for wrong in (-1, math.nan, math.inf, *zero, *much):
+                with pytest.raises(InvalidData, match=name):
+                    replace(estimator, **{name: wrong})
 
 
 def test_same_seed_same_scores(fitted: FittedEstimator, data: Data) -> None:

@@ -6,6 +6,7 @@ NaN with its reason.
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from abc import ABC, abstractmethod
@@ -26,6 +27,19 @@ from calibrant.records import Answered, Format, Graded, content_hash
 from calibrant.settings import check_choices, choices_of
 
 Say = Callable[[str], None]
+MAY_BE_0 = {
+    "dropout",
+    "kappa",
+    "strength",
+    "patience",
+    "n_folds",
+    "max_new_tokens",
+    "learning_rate",
+    "seed",
+    "unread",
+}
+SHARES = {"dropout", "top_p", "unread"}
+"""Settings that are 1 at most."""
 LONGEST = 100
 """Bytes of the settings in a variant, which is part of a folder's name; a hash may follow."""
 
@@ -73,6 +87,12 @@ class Estimator(ABC):
 
     def __post_init__(self) -> None:
         check_choices(self)
+        for name, value in self.settings().items():
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                most = 1.0 if name in SHARES else math.inf
+                is_low = value < 0 or (value == 0 and name not in MAY_BE_0)
+                if is_low or not value <= most or math.isinf(value):
+                    raise InvalidData(f"{name} cannot be {value}")
 
     @property
     def learns_from_verdicts(self) -> bool:

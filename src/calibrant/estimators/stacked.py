@@ -65,8 +65,8 @@ class Stacked(Estimator):
         super().__post_init__()
         if not self.members:
             raise InvalidData("an ensemble needs members: name at least one estimator")
-        if self.n_folds < 0 or self.n_folds == 1:
-            raise InvalidData(f"n_folds is {self.n_folds}: two or more, or 0 for none")
+        if self.n_folds == 1:
+            raise InvalidData("n_folds is 1: two or more, or 0 for none")
         every = [member.needs for member in self.estimators()]
         object.__setattr__(self, "needs", frozenset().union(*every))
         fields = dict.fromkeys(f for member in self.estimators() for f in member.reads)
