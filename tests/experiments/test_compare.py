@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from calibrant.estimators.base_rate import BaseRate
 from calibrant.estimators.estimator import Scores
 from calibrant.estimators.lora_prompt import LoraPrompt
 from calibrant.estimators.zero_shot import ZeroShot
-from calibrant.experiments import bench, label_count
+from calibrant.experiments import bench, cross_model, incorrect_answers, label_count
 from calibrant.experiments.arms import worst
 from calibrant.experiments.compare import Panel, over_models
 from calibrant.experiments.drawing import curves
@@ -29,7 +31,7 @@ from calibrant.experiments.experiment import (
 )
 from calibrant.experiments.fitting import Fit, Missing, Scored, calibrated, fit_and_score
 from calibrant.experiments.subject_shift import as_many, few
-from calibrant.experiments.user_study import together
+from calibrant.experiments.user_study import share, together
 from calibrant.models.model import Given
 from calibrant.records import Answer, Grade, Graded, ModelName, Question, Verdict
 
@@ -59,15 +61,23 @@ def made(n: int = 400) -> tuple[Panel, list[Graded], np.ndarray]:
         panel.add("good", "m", seed, answers, good)
         panel.add("same", "m", seed, answers, good.copy())
         panel.add("poor", "m", seed, answers, rng.random(n))
+        panel.add("flat", "m", seed, answers, np.full(n, 0.5))
     return panel, answers, y
 
 
 def test_values_and_differences() -> None:
-    panel, _, y = made()
+    panel, answers, y = made()
     cells = panel.of("good")
     found = panel.value("good", "auroc")
     assert found is not None
     assert found["value"] == pytest.approx(roc_auc_score(y, cells[0].confidence))
+    apart = panel.difference("good", "flat", "auroc")  # an interval is of one kind everywhere
+    assert apart is not None and apart.drawn == "10 subjects"
+    assert (found["low"], found["high"]) == pytest.approx((apart.low + 0.5, apart.high + 0.5))
+    few = Panel(n_resamples=50)  # so few that the interval would leave the metric's range
+    few.add("good", "m", 0, answers[:40], cells[0].confidence[:40])
+    cell = few.value("good", "ece")
+    assert cell is not None and 0 <= cell["low"] <= cell["value"] <= cell["high"] <= 1
     difference = panel.difference("good", "poor", "auroc")
     assert difference is not None and difference.low is not None
     expected = np.mean(
@@ -123,9 +133,13 @@ def test_rulings() -> None:
     ]  # fmt: skip
     near = Difference(value=0.045, se=0.01, df=13, n=9)
     assert within.ruling(near, within.p(near)) == "undecided"
-    picked = Claim(name="e", text="", is_least_clear=True)
-    assert picked.ruling(far, picked.p(far)) == "undecided"
-    assert picked.ruling(up, picked.p(up)) == "shown"
+    away = Difference(value=-0.03, se=0.01, df=13, n=9)
+    picked, much = (replace(away, n_of=n) for n in (4, 100))  # the worst of so many
+    assert claim.p(away) == pytest.approx(0.0102, abs=1e-4)  # t = 3 with 13 degrees of freedom
+    assert claim.p(picked) == 4 * claim.p(away) and claim.p(much) == 1.0
+    assert [claim.ruling(d, claim.p(d)) for d in (picked, much)] == ["reversed", "undecided"]
+    best = replace(up, n_of=100)  # where the worst lies on the wished side, all do
+    assert claim.p(best) == claim.p(up) and claim.ruling(best, claim.p(best)) == "shown"
     assert claim.ruling(down, down.p()) == "undecided"
 
 
@@ -137,14 +151,19 @@ def test_interval_and_p_agree() -> None:
     assert Difference(value=0.1, se=np.nan, df=11, n=9).low is None
 
 
-def test_primary_claims_are_corrected_together_and_others_by_experiment() -> None:
-    p = {("a", "1"): 0.01, ("a", "2"): 0.02, ("a", "3"): 0.03, ("b", "1"): 0.04, ("b", "2"): 0.05}
-    found = corrected(p, [("a", "1"), ("b", "1"), ("c", "1")])
-    assert found == pytest.approx(
-        {("a", "1"): 0.02, ("b", "1"): 0.04, ("a", "2"): 0.04, ("a", "3"): 0.04, ("b", "2"): 0.05}
-    )
-    assert corrected(p, [])["b", "2"] == pytest.approx(0.08)  # (b, 1) could be computed, too
-    assert corrected({}, []) == {}
+def test_all_claims_are_corrected_together() -> None:
+    p = {("a", "1"): 0.01, ("b", "1"): 0.04, ("a", "2"): 0.02}
+    assert corrected(p) == pytest.approx({("a", "1"): 0.03, ("b", "1"): 0.04, ("a", "2"): 0.04})
+    assert corrected({}) == {}
+
+
+def test_a_share_that_is_not_clear_of_enough_is_undecided() -> None:
+    """93 of 107 thresholds against 0.8: Wilson's interval is 0.792 to 0.920, p 0.07."""
+    found = share(93 / 107, 107)
+    assert found.low is not None and found.high is not None
+    assert found.low + 0.8 == pytest.approx(0.792, abs=0.003) and found.p() > 0.05
+    assert found.high + 0.8 == pytest.approx(0.920, abs=0.003)
+    assert share(0.95, 107).p() < 0.001
 
 
 def test_verdicts() -> None:
@@ -225,7 +244,7 @@ def test_a_flat_map_keeps_the_ranking() -> None:
 def test_the_least_clear_of_all_or_of_none() -> None:
     panel, answers, _ = made()
     found, rival = worst(panel, "good", ["same", "poor"], "auroc", 1)
-    assert found is not None and rival == "same"
+    assert found is not None and rival == "same" and found.n_of == 2
     panel.add("silent", "m", 0, answers, np.full(len(answers), np.nan))
     assert worst(panel, "good", ["silent", "poor"], "auroc", 1)[1] == "poor"
     right = np.where([item.correct for item in answers], 0.5, np.nan)
@@ -304,6 +323,26 @@ def test_what_trains_longest_is_begun_first(
     wanted = [(Fit(form, items(20), [], Given()), items(1)) for form in forms]
     bench.Bench(out=tmp_path).scored([*wanted, (Fit(LoraPrompt(), items(200), [], Given()), [])])
     assert [fit.work for fit in begun] == [600, 340, 60, 20, 0]
+
+
+def test_lots_give_every_subject_both_labels_and_every_model() -> None:
+    """Answers come subject by subject in turn: whatever counts them would follow the subject."""
+    answers = items(400)
+    labels = incorrect_answers.options({"train": answers}, 0)
+    kinds = {(item.question.subject, item.grade.verdict) for item in labels}
+    assert len(kinds) == 20
+    models = [SimpleNamespace(name=ModelName(name=name)) for name in "wxyz"]
+    parts = ("train", "validation", "calibration")
+    splits = {(m.name.name, 0): {part: of_model(m, answers) for part in parts} for m in models}
+    made = cross_model.joint(SimpleNamespace(models=models), splits, 0)  # type: ignore[arg-type]
+    for part in parts:
+        mine = {(i.question.subject, i.answer.model.name) for i in made[part]}
+        assert len(mine) == 40 and len(made[part]) == 400
+        assert len({item.question.id for item in made[part]}) == 400
+
+
+def of_model(model: SimpleNamespace, answers: list[Graded]) -> list[Graded]:
+    return [replace(i, answer=replace(i.answer, id="", model=model.name)) for i in answers]
 
 
 def test_a_few_subjects_and_as_many_answers_of_all() -> None:

@@ -15,10 +15,9 @@ from calibrant.experiments.compare import Cell, Panel, difference
 from calibrant.experiments.drawing import Point, curves
 from calibrant.experiments.experiment import Claim, Difference, Experiment, Findings, Row
 from calibrant.experiments.fitting import Floats, correct_of, forms, name_of
-from calibrant.metrics import interval
 from calibrant.records import Graded
 
-LEAD = "lora_prompt"
+LEAD, LENGTH, TURNED = "lora_prompt", "answer_length", "answer_length, the better way round"
 N_BINS = 6
 
 
@@ -34,7 +33,8 @@ class AnswerLength(Experiment):
     claims: ClassVar = (
         Claim(
             name="beyond",
-            text="lora_prompt ranks better than the answer's length (AUROC, open-ended)",
+            text="lora_prompt ranks better than the answer's length (AUROC, open-ended; longer or"
+            " shorter being better, whichever ranks these very answers better)",
         ),
         Claim(
             name="slope",
@@ -48,18 +48,22 @@ class AnswerLength(Experiment):
 
     def run(self, bench: Bench) -> Findings:
         """All arms that have a confidence of their own."""
-        names = (LEAD, "zero_shot", "sequence_likelihood", "answer_length")
+        names = (LEAD, "zero_shot", "sequence_likelihood", LENGTH)
         chosen = {name_of(form): arms.Arm(form) for form in forms(*names)}
         chosen["stacked states"] = arms.Arm(arms.states()[0])
         panel = arms.panel(bench, chosen)
-        table, differences = [], arms.claimed(panel, {"beyond": (LEAD, "answer_length", "auroc")})
         of_truth = _mean([_slopes(panel, cell, correct_of(cell.items)) for cell in panel.of(LEAD)])
-        table.append(_row("right answers", *of_truth))
+        table = [_row("right answers", _difference(panel, *of_truth))]
+        differences: dict[str, Difference] = {}
         for arm in panel.arms:
             found = _mean([_slopes(panel, cell, cell.confidence) for cell in panel.of(arm)])
-            table.append(_row(arm, *found))
+            table.append(_row(arm, _difference(panel, *found)))
             if arm == LEAD:
-                differences["slope"] = _gap(panel, found, of_truth)
+                (a, a_r), (b, b_r) = found, of_truth
+                gap = _difference(panel, abs(a) - abs(b), np.abs(a_r) - np.abs(b_r))
+                differences["slope"] = gap
+        _turn(panel)
+        differences |= arms.claimed(panel, {"beyond": (LEAD, TURNED, "auroc")})
         return Findings(
             differences=differences,
             tables={"slopes": table, "arms": arms.rows(panel, ("auroc", "ece"))},
@@ -93,16 +97,24 @@ def _mean(found: list[tuple[float, Floats]]) -> tuple[float, Floats]:
     return float(np.mean([v for v, _ in found])), np.mean([r for _, r in found], axis=0)
 
 
-def _row(name: str, value: float, replicates: Floats) -> Row:
-    inner = interval(value, replicates)
+def _row(name: str, found: Difference) -> Row:
     title = "slope per doubling"
-    return {"arm": name, title: value, f"{title} low": inner.low, f"{title} high": inner.high}
+    return {"arm": name, title: found.value, f"{title} low": found.low, f"{title} high": found.high}
 
 
-def _gap(panel: Panel, one: tuple[float, Floats], other: tuple[float, Floats]) -> Difference:
-    cell = panel.of(LEAD)[0]
-    value, replicates = abs(one[0]) - abs(other[0]), np.abs(one[1]) - np.abs(other[1])
-    return difference([value], [replicates], df=panel.df(cell.items), n=len(cell.items))
+def _difference(panel: Panel, value: float, replicates: Floats) -> Difference:
+    items = panel.of(LEAD)[0].items
+    df, n = panel.df(items), len(items)
+    return difference([value], [replicates], df=df, n=n, units=panel.units)
+
+
+def _turn(panel: Panel) -> None:
+    """Put in the length as it ranks these answers best: what any use of it could give at most."""
+    cell = panel.value(LENGTH, "auroc")
+    is_wrong = cell is not None and cell["value"] < 0.5
+    for c in panel.of(LENGTH):
+        confidence = 1 - c.confidence if is_wrong else c.confidence
+        panel.add(TURNED, c.model, c.seed, c.items, confidence)
 
 
 def _drawn(panel: Panel) -> Figure:
@@ -112,7 +124,9 @@ def _drawn(panel: Panel) -> Figure:
     series: dict[str, list[Point]] = {}
     truth = np.concatenate([correct_of(cell.items) for cell in panel.of(LEAD)])
     every = {"right answers": truth} | {
-        arm: np.concatenate([cell.confidence for cell in panel.of(arm)]) for arm in panel.arms
+        arm: np.concatenate([cell.confidence for cell in panel.of(arm)])
+        for arm in panel.arms
+        if arm != TURNED
     }
     place = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, max(len(edges) - 2, 0))
     for name, values in every.items():
@@ -123,4 +137,7 @@ def _drawn(panel: Panel) -> Figure:
                 points.append((float(2 ** x[mine].mean()), float(values[mine].mean()), None, None))
         series[name] = points
     title = "Confidence by length"
-    return curves({title: series}, xlabel="Characters of the answer", ylabels={title: "Mean"})
+    return curves(
+        {title: series}, xlabel="Characters of the answer", log=True,
+        ylabels={title: "Mean confidence, or share right"},
+    )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -213,7 +213,8 @@ def worst(
     told = [(d, b) for d, b in found if d is not None]
     if not told or len(told) < len(found):
         return None, ""
-    return min(told, key=lambda pair: pair[0].clearness(wish))
+    least, rival = min(told, key=lambda pair: pair[0].clearness(wish))
+    return replace(least, n_of=len(told)), rival
 
 
 def speaks(panel: Panel, arm: str) -> bool:

@@ -12,6 +12,7 @@ Shapes: N answers, R resamples.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -126,6 +127,12 @@ class Panel:
         """(R, N) how often each answer was drawn."""
         return self._drawn(items)[1].weights
 
+    @property
+    def units(self) -> str:
+        """What is resampled first."""
+        subjects = self._drawn([*self._all.values()])[1].subjects
+        return "questions" if subjects is None else "subjects"
+
     def df(self, items: Sequence[Graded], among: NDArray[np.bool_] | None = None) -> int:
         """Degrees of freedom: how many subjects, or groups, of these answers are drawn, less 1."""
         by_subject = self._drawn(items)[1].subjects is not None
@@ -165,7 +172,8 @@ class Panel:
     def value(self, arm: str, name: str, models: Iterable[str] | None = None) -> Row | None:
         """{value, low, high, spread over models, spread over seeds, n}, or None where undefined.
 
-        The mean over models and seeds; the spreads are those of `over_models`.
+        The mean over models and seeds; the interval is Student's t, as that of a difference, and
+        cut to the metric's range; the spreads are those of `over_models`.
         """
         cells = self.of(arm, models)
         found = [self.measure(cell, name) for cell in cells]
@@ -175,12 +183,15 @@ class Panel:
         for cell, (one, _) in zip(cells, found):
             by_model.setdefault(cell.model, []).append(one)
         value, of_models, of_seeds = over_models(by_model)
-        inner = metrics.interval(value, np.mean([replicates for _, replicates in found], axis=0))
-        n = min(
-            int((~np.isnan(c.confidence) & ~np.isnan(correct_of(c.items))).sum()) for c in cells
-        )
+        known = [~np.isnan(c.confidence) & ~np.isnan(correct_of(c.items)) for c in cells]
+        df = min(self.df(c.items, k) for c, k in zip(cells, known))
+        inner = difference([value], [r for _, r in found], df=df, n=0)
+        most = math.inf if name == "log_loss" else 1.0
         return {
-            "value": value, "low": inner.low, "high": inner.high, "n": n,
+            "value": value,
+            "low": None if inner.low is None else max(inner.low, 0.0),
+            "high": None if inner.high is None else min(inner.high, most),
+            "n": min(int(k.sum()) for k in known),
             "spread over models": of_models, "spread over seeds": of_seeds,
         }  # fmt: skip
 
@@ -211,14 +222,29 @@ class Panel:
             return None
         models = sorted({cell.model for cell in cells})
         told = f"{len(models)} models, seeds {sorted({cell.seed for cell in cells})}"
-        return difference(values, replicates, df=min(df), n=min(n), about=told)
+        return difference(
+            values, replicates, df=min(df), n=min(n), about=told, units=self.units
+        )  # fmt: skip
 
 
 def difference(
-    values: Sequence[float], replicates: Sequence[Floats], *, df: int, n: int, about: str = ""
+    values: Sequence[float],
+    replicates: Sequence[Floats],
+    *,
+    df: int,
+    n: int,
+    about: str = "",
+    units: str = "",
 ) -> Difference:
-    """The mean of paired differences, from each one's value and replicates (R,)."""
+    """The mean of paired differences, from each one's value and replicates (R,).
+
+    Parameters
+    ----------
+    units
+        What was resampled, `df` + 1 of it: "subjects".
+    """
     value, mean = float(np.mean(values)), np.mean(replicates, axis=0)
     is_defined = metrics.interval(value, mean).low is not None
     se = float(np.nanstd(mean, ddof=1)) if is_defined else np.nan
-    return Difference(value=value, se=se, df=df, n=n, about=about)
+    drawn = f"{df + 1:,} {units}" if units else ""
+    return Difference(value=value, se=se, df=df, n=n, about=about, drawn=drawn)

@@ -41,7 +41,8 @@ def bars(
 ) -> Figure:
     """A panel a title, a bar a method, whiskers where there is an interval.
 
-    All panels have the same methods in the same order.
+    All panels have the same methods in the same order. Where a title begins with "AUROC", a line
+    marks guessing.
     """
     with styled():
         n = max(map(len, panels.values()))
@@ -63,6 +64,12 @@ def bars(
             values = [v for v in values if np.isfinite(v)]
             if title.startswith("AUROC") and values:  # half of the scale is worse than guessing
                 axes.set_xlim(left=min(0.4, min(values) - 0.02))
+                axes.axvline(0.5, color=INK, lw=0.8, ls="--", zorder=3)
+            for place in (p for p, b in zip(y, found) if not np.isfinite(b.value)):
+                axes.annotate(
+                    "not defined", (0.02, place), xycoords=axes.get_yaxis_transform(),
+                    va="center", color=QUIET, fontsize=8,
+                )  # fmt: skip
             if values and min(values) < 0:
                 axes.axvline(0, color=INK, lw=0.8, zorder=3)
             axes.locator_params(axis="x", nbins=5)
@@ -84,10 +91,11 @@ def curves(
     levels: Mapping[str, Mapping[str, float]] | None = None,
     marks: Mapping[str, Mapping[str, Sequence[tuple[float, str]]]] | None = None,
     log: bool = False,
+    lines: bool = True,
 ) -> Figure:
     """A panel a title, a line a series with its interval, dashed levels to compare with.
 
-    Marks are texts at points of a series, named by their x.
+    Marks are texts at points of a series, named by their x. Without lines the points stand alone.
     """
     with styled():
         figure = Figure(figsize=(max(6.4, 0.6 + 3.9 * len(panels)), 4.1))
@@ -97,7 +105,9 @@ def curves(
             for i, (name, points) in enumerate(series.items()):
                 x, y = ([p[k] for p in points] for k in (0, 1))
                 colour = PALETTE[i % len(PALETTE)]
-                axes.plot(x, y, color=colour, marker="o", ms=4, lw=1.6, label=name, zorder=3)
+                axes.plot(
+                    x, y, color=colour, marker="o", ms=4, lw=1.6 * lines, label=name, zorder=3
+                )
                 for place, text in (marks or {}).get(title, {}).get(name, ()):
                     at = next(p[:2] for p in points if p[0] == place)
                     axes.plot(*at, "o", ms=9, mfc="none", mec=colour, zorder=4)
@@ -107,7 +117,7 @@ def curves(
                     )  # fmt: skip
                 whole = [p for p in points if p[2] is not None and p[3] is not None]
                 ends = [[p[k] for p in whole] for k in (0, 2, 3)]
-                if len(points) > 1:
+                if lines and len(points) > 1:
                     axes.fill_between(*ends, color=colour, alpha=0.15, lw=0)
                 else:
                     axes.vlines(*ends, color=colour, lw=1.2)

@@ -47,7 +47,7 @@ class Embeddings(Experiment):
     paper: ClassVar[tuple[Row, ...]] = (
         {"open-ended": "sentence embedding", "ECE after T": 15.4, "AUROC": 54.0},
         {"open-ended": "API embedding", "ECE after T": 17.3, "AUROC": 57.0},
-        {"open-ended": "probe", "AUROC": 60.0},
+        {"open-ended": "probe", "AUROC": "about 60"},
         {"open-ended": "LoRA + Prompt", "ECE after T": 10.1, "AUROC": 71.6},
     )
 

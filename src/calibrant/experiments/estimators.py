@@ -91,10 +91,11 @@ def cost(bench: Bench, estimator: Estimator, model: LocalModel, kind: Format) ->
     """Seconds to fit on and to score 1,000 answers, measured once for these weights."""
     splits = bench.splits(model, bench.used_seeds[0], kind)
     n = QUICK if bench.quick else N_TIMED
+    asked = [] if bench.questions == "almanac" else [bench.identity()["questions"]]
     key = content_hash(
-        EPOCH, model.name.revision, estimator.name, estimator.settings(), kind, n, "cost"
+        EPOCH, model.name.revision, estimator.name, estimator.settings(), kind, n, "cost", *asked
     )
-    place = bench.out / "cache" / "costs" / f"{key}.json"
+    place = bench.cache / "costs" / f"{key}.json"
     if not place.exists():
         alone = copy.copy(model)
         train, test = splits["train"][:n], splits["calibration"][:n]

@@ -2,19 +2,17 @@
 
 A claim is about one paired difference. It is *shown* when the difference lies on the side that the
 claim wishes for and its p-value is below `LEVEL`, *reversed* when it lies on the other side so,
-else *undecided*. The first claim is the primary comparison, the others are secondary. P-values are
-adjusted (Holm): the primary ones over all experiments of the summary page, the secondary ones over
-those of their experiment. An experiment **holds** when all its claims are shown, **holds in part**
+else *undecided*. The first claim is the primary comparison. P-values are adjusted (Holm) over all
+claims of the summary page. An experiment **holds** when all its claims are shown, **holds in part**
 when some are, and **does not hold** when none is.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from calibrant.experiments.bench import Bench
 
 Row = dict[str, Any]
+K = TypeVar("K", bound=Hashable)
 LEVEL = 0.05
 HOLDS, IN_PART, NOT = "holds", "holds in part", "does not hold"
 UNTESTABLE, NOT_RUN = "cannot be tested here", "not run"
@@ -45,6 +44,11 @@ class Difference:
     """Questions."""
     about: str = ""
     """Models, seeds, subset: what it is a difference over."""
+    drawn: str = ""
+    """What was resampled, and how many of it: "12 subjects"."""
+    n_of: int = 1
+    """It is the least clear of so many differences: all lie on the wished side when this one does;
+    that one lies on the other side is shown when it does, corrected for having been picked."""
 
     @property
     def low(self) -> float | None:
@@ -88,14 +92,19 @@ class Claim:
     """Above 0: the difference may fall short of 0 by less than this ("no worse than")."""
     is_within: bool = False
     """The difference may not pass 0 by the margin either ("stays where it is")."""
-    is_least_clear: bool = False
-    """About the least clear of several differences: all lie on the wished side when this one does,
-    but the reverse of this one, picked as the worst, shows nothing."""
 
     def p(self, found: Difference) -> float:
-        """Two-sided p-value of the edge that the difference lies nearest to."""
+        """Two-sided p-value of the edge that the difference lies nearest to.
+
+        On the other side of it, the worst of several differences takes Bonferroni's correction.
+        """
         sides = (1, -1) if self.is_within else (self.wish,)
-        return max(found.p(side, self.margin) for side in sides)
+        p = max(found.p(side, self.margin) for side in sides)
+        return p if self._is_inside(found) else min(1.0, p * found.n_of)
+
+    def _is_inside(self, found: Difference) -> bool:
+        size = -abs(found.value) if self.is_within else self.wish * found.value
+        return size + self.margin > 0
 
     def ruling(self, found: Difference, p: float) -> str:
         """shown, reversed or undecided, by a p-value that may be adjusted.
@@ -104,10 +113,7 @@ class Claim:
         """
         if p >= LEVEL or found.low is None:
             return "undecided"
-        size = -abs(found.value) if self.is_within else self.wish * found.value
-        if size + self.margin > 0:
-            return "shown"
-        return "undecided" if self.is_least_clear else "reversed"
+        return "shown" if self._is_inside(found) else "reversed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,21 +168,9 @@ class Experiment(ABC):
         """Do it; what is not there is told in `not_run`, and everything else is done."""
 
 
-def corrected(
-    p: Mapping[tuple[str, str], float], primary: Collection[tuple[str, str]]
-) -> dict[tuple[str, str], float]:
-    """P-values after Holm's correction: the primary ones together, the others by experiment.
-
-    Parameters
-    ----------
-    p
-        (experiment, claim) -> p-value.
-    """
-    families: defaultdict[str, dict[tuple[str, str], float]] = defaultdict(dict)
-    for key, value in p.items():
-        families["primary" if key in primary else key[0]][key] = value
-    pairs = (zip(family, holm(list(family.values()))) for family in families.values())
-    return {key: value for found in pairs for key, value in found}
+def corrected(p: Mapping[K, float]) -> dict[K, float]:
+    """P-values after Holm's correction over all of them."""
+    return dict(zip(p, holm(list(p.values()))))
 
 
 def ruled(

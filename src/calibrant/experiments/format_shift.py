@@ -77,4 +77,10 @@ class FormatShift(Experiment):
             lead = (f"fitted on {other}",)
             shown[f"AUROC on {SHORT[kind]}"] = arms.drawn(panel, "auroc", lead)
             shown[f"ECE on {SHORT[kind]}"] = arms.drawn(panel, "ece", lead)
-        return Findings(differences=differences, tables=tables, figures={"formats": bars(shown)})
+        note = "What is fitted on both learns from all answers that the other two learn from."
+        return Findings(
+            differences=differences,
+            tables=tables,
+            figures={"formats": bars(shown)},
+            notes=[note],
+        )

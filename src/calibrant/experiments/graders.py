@@ -103,7 +103,9 @@ class Graders(Experiment):
             if one in sizes and other in sizes:
                 (a, a_r), (b, b_r) = sizes[one], sizes[other]
                 df = len(set(group)) - 1
-                differences[claim] = difference([a - b], [a_r - b_r], df=df, n=len(items))
+                differences[claim] = difference(
+                    [a - b], [a_r - b_r], df=df, n=len(items), units="questions"
+                )
         shown = [
             Bar(label=n, value=v, low=(i := interval(v, r)).low, high=i.high, lead="+" in n)
             for n, (v, r) in sizes.items()

@@ -115,13 +115,13 @@ def swapped(splits: Splits, seed: int) -> list[Graded]:
 
 
 def options(splits: Splits, seed: int) -> list[Graded]:
-    """A right or a wrong answer of the data set, each as often."""
+    """A right or a wrong answer of the data set, by lot: the subject tells nothing of it."""
     train = _with_targets(splits)
     return [
         saying(item, item.question.targets[0], Verdict.CORRECT)
-        if i % 2
+        if int(content_hash("options", seed, item.question.id), 16) % 2
         else saying(item, _wrong(item, train, seed), Verdict.INCORRECT)
-        for i, item in enumerate(train)
+        for item in train
     ]
 
 

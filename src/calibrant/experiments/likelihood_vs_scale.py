@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -80,10 +81,19 @@ class LikelihoodVsScale(Experiment):
                 " probabilities cannot tell right from wrong. It takes models that can choose"
                 " (--model)."
             )
+        named: dict[str, list[tuple[float, str]]] = {
+            kind: [
+                (row["accuracy"], Path(row["model"]).name.removeprefix("almanac-"))
+                for row in table
+                if row["format"] == kind and row["auroc"] is not None
+            ]
+            for kind in panels
+        }
         figure = curves(
             {"AUROC": {k: _points(table, k, "auroc") for k in panels},
              "ECE, raw": {k: _points(table, k, "ece") for k in panels}},
             xlabel="Accuracy of the model", ylabels={"AUROC": "AUROC", "ECE, raw": "ECE"},
+            marks={"AUROC": named}, lines=False,
         )  # fmt: skip
         notes = [f"At chance on multiple choice: {', '.join(at_chance)}."] if at_chance else []
         return Findings(
@@ -133,14 +143,14 @@ def _claims(bench: Bench, panels: Mapping[Format, Panel]) -> dict[str, Differenc
     if worst == best:
         return made
     growth = {kind: _growth(panel, BEST[kind], worst, best) for kind, panel in panels.items()}
-    df = found.df if found else 1
-    n = found.n if found else 0
+    df, n, units = (found.df, found.n, panels["choice"].units) if found else (1, 0, "")
     a, a_r = growth["choice"]
     if np.isfinite(a):
-        made["grows"] = difference([a], [a_r], df=df, n=n, about=f"{best} minus {worst}")
+        told = f"{best} minus {worst}"
+        made["grows"] = difference([a], [a_r], df=df, n=n, about=told, units=units)
     b, b_r = growth.get("open", (np.nan, a_r))
     if np.isfinite(a - b):
-        made["grows_less"] = difference([a - b], [a_r - b_r], df=df, n=n)
+        made["grows_less"] = difference([a - b], [a_r - b_r], df=df, n=n, units=units)
     return made
 
 

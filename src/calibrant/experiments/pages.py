@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from calibrant.experiments.bench import DEMO
 from calibrant.experiments.experiment import (
@@ -24,20 +25,23 @@ from calibrant.experiments.fitting import LONG
 from calibrant.experiments.results import comma_separated, markdown, names
 from calibrant.runs import write_json, write_whole
 
+T = TypeVar("T")
 SENTENCES = {
-    HOLDS: "**Holds** at our scale: everything that was claimed is shown.",
-    IN_PART: "**Holds in part** at our scale.",
-    NOT: "**Does not hold** at our scale: nothing that was claimed is shown.",
+    HOLDS: "**Holds** at our scale:",
+    IN_PART: "**Holds in part** at our scale:",
+    NOT: "**Does not hold** at our scale:",
     UNTESTABLE: "**Cannot be tested here**:",
     NOT_RUN: "**Not run**: what it needs is not here (below).",
 }
-WHY = {
-    "shown": "Shown:",
-    "reversed": "The reverse is shown of:",
-    "undecided": "Not decided by these answers:",
-    NOT_RUN: "Not run:",
+COLUMNS = {
+    "auroc_subject_mean": "the mean over subjects of each one's AUROC",
+    "aurc": "the area under the risk-coverage curve",
+    "spread over models": "a standard deviation of the models' means",
+    "spread over seeds": "that of one model's seeds",
+    "log_loss": "in nats",
 }
-MOST_ROWS = 60
+"""What the tables' less usual columns are."""
+MOST_ROWS = 64
 """Longer tables stand whole in a CSV file beside the pages."""
 OPENINGS = "openings.csv"
 WHERE = {
@@ -129,12 +133,12 @@ def over_all(found: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         for claim, told in one["differences"].items()
         if told["p"] is not None
     }
-    p = corrected(alone, _primary(found))
+    p = corrected(alone)
     made: dict[str, dict[str, Any]] = {}
     for one in found:
         rulings = {}
         for told in one["claims"]:
-            claim, key = Claim(**told), (one["name"], told["name"])
+            claim, key = _restored(Claim, told), (one["name"], told["name"])
             if key in p:
                 found_here = _found(one["differences"][claim.name])
                 rulings[claim.name] = claim.ruling(found_here, p[key])
@@ -148,14 +152,13 @@ def over_all(found: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     return made
 
 
-def _primary(found: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """(experiment, claim) of the primary comparisons."""
-    return [(one["name"], claim["name"]) for one in found for claim in one["claims"][:1]]
-
-
 def _found(told: Mapping[str, Any]) -> Difference:
-    given = {name: told[name] for name in ("value", "se", "df", "n", "about")}
-    return Difference(**given | {"se": float("nan") if told["se"] is None else told["se"]})
+    return _restored(Difference, {**told, "se": float("nan") if told["se"] is None else told["se"]})
+
+
+def _restored(kind: type[T], told: Mapping[str, Any]) -> T:
+    """From what is kept, which may be of an earlier version."""
+    return kind(**{name: told[name] for name in kind.__dataclass_fields__ if name in told})  # type: ignore[attr-defined]
 
 
 def _claims(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
@@ -167,6 +170,7 @@ def _claims(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
             row |= {
                 **_interval(found),
                 "n": found["n"],
+                "resampled": found.get("drawn") or None,
                 "p": _p(found["p"]),
                 "p (Holm)": _p(adjusted["p"].get(claim["name"])),
             }
@@ -181,11 +185,28 @@ def _interval(told: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 def _why(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
-    """Which claims are shown, and which are not."""
-    told = ""
-    for ruling, words in WHY.items():
-        if texts := [c["text"] for c in one["claims"] if adjusted["rulings"][c["name"]] == ruling]:
-            told += f" {words} {'; '.join(texts)}."
+    """What became of the claims, and what the primary comparison came to."""
+    rulings = list(adjusted["rulings"].values())
+    counts = Counter(rulings)
+    told = ", ".join(
+        f"{counts[ruling]} {words}"
+        for ruling, words in (
+            ("shown", "shown"), ("reversed", "reversed"), ("undecided", "undecided"),
+            (NOT_RUN, "not run"),
+        )
+        if counts[ruling] or ruling == "shown"
+    )  # fmt: skip
+    told = f" of {len(rulings)} claims, {told}."
+    first = one["claims"][0]
+    if found := one["differences"].get(first["name"]):
+        cell = _interval(found)
+        value, low, high = cell.values()
+        if value is not None and low is not None and high is not None:
+            of = f", over {found['drawn']}" if found.get("drawn") else ""
+            told += (
+                f" Primary comparison: {first['text']}, {value:.3f} [{low:.3f}, {high:.3f}]{of}:"
+                f" {adjusted['rulings'][first['name']]}."
+            )
     return told
 
 
@@ -206,7 +227,7 @@ def _page(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
     sentence = SENTENCES[adjusted["verdict"]] if one["claims"] else "It makes no claim."
     if adjusted["verdict"] == UNTESTABLE:
         sentence += f" {one['untestable']}"
-    elif adjusted["verdict"] != NOT_RUN:
+    elif one["claims"] and adjusted["verdict"] != NOT_RUN:
         sentence += _why(one, adjusted)
     lines = [
         f"# {one['title']}",
@@ -217,16 +238,20 @@ def _page(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
         "",
         ""
         if not one["claims"]
-        else "Declared before the run, the primary comparison first; differences are paired unless"
-        " the claim says that they are not, with 95 % intervals. The last p is adjusted: that of"
-        " the primary comparison over those of all experiments on the [summary](README.md), the"
-        " others over those of this page.",
+        else "Declared beforehand, the primary comparison first; differences are paired unless the"
+        " claim says that they are not. Their 95 % intervals (Student's t) tell what other"
+        " questions, and subjects where these are resampled, could have given. The last p is"
+        " adjusted (Holm) over all claims of the [summary](README.md). *Undecided*: not clear of"
+        " zero, or of the margin, after that correction and, where the claim is about the worst"
+        " of several differences and this one lies on the other side, after that for having been"
+        " picked.",
         "",
         _claims(one, adjusted) if one["claims"] else "",
     ]
     for title in one["figures"]:
         lines += [f"![{title.replace('_', ' ')}](images/{one['name']}-{title}.svg)", ""]
     lines += [f"{note}\n" for note in one["notes"]]
+    lines += _columns(one)
     for title, rows in one["tables"].items():
         lines += [f"## {title[0].upper()}{title[1:].replace('_', ' ')}", ""]
         if one["n_rows"][title] > len(rows):
@@ -237,7 +262,7 @@ def _page(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
         lines += [
             "## The paper's numbers",
             "",
-            "In per cent. Its ECE is a mean over subjects, ours is of all answers at once.",
+            _of_paper(one["paper"]),
             "",
             markdown(_printed(one["paper"])),
         ]
@@ -257,6 +282,21 @@ def _page(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
     if bench["quick"]:
         lines += ["This is a quick run: too small to conclude anything from.", ""]
     return "\n".join(lines)
+
+
+def _of_paper(rows: Sequence[Mapping[str, Any]]) -> str:
+    is_mean = any("ECE" in name or "AUROC" in name for row in rows for name in row)
+    return "In per cent." + is_mean * (
+        " Its ECE and AUROC on MMLU are means over subjects; ours, but for columns that say so, are"
+        " of all answers at once, whose AUROC also counts that subjects differ."
+    )
+
+
+def _columns(one: Mapping[str, Any]) -> list[str]:
+    """A line on the tables' columns, where they have some that need one."""
+    names = {name for rows in one["tables"].values() for row in rows for name in row}
+    told = [f"{c}: {text}" for c, text in COLUMNS.items() if any(n.endswith(c) for n in names)]
+    return [f"Columns: {'; '.join(told)}.", ""] if told else []
 
 
 def _side_by_side(
@@ -329,10 +369,9 @@ def _summary(found: Sequence[Mapping[str, Any]], adjusted: Mapping[str, Mapping[
         "Tables and figures of the paper"
         f"{' on the models that come with the package' if is_ours else ''}. Each"
         " experiment's file declares its claims, the primary comparison first; a claim is shown"
-        " when its difference is clear of zero, or of its margin, after Holm's correction: of the"
-        " primary comparisons over all experiments here, of the other claims over those of their"
-        " experiment. An experiment holds when all its claims are shown, and in part when some"
-        " are.",
+        " when its difference is clear of zero, or of its margin, after Holm's correction over all"
+        " claims of this page. An experiment holds when all its claims are shown, and in part when"
+        " some are.",
         "",
         markdown(rows),
     ]
@@ -346,5 +385,8 @@ def _summary(found: Sequence[Mapping[str, Any]], adjusted: Mapping[str, Mapping[
         lines += [f"Not run: {', '.join(missing)}.", ""]
     end = "How each was made stands on its page"
     if any(map(_has_opened, found)):
-        end += f"; when each opened the unseen subjects, in [{OPENINGS}]({OPENINGS})"
+        end += (
+            f"; when each opened the unseen subjects, in [{OPENINGS}]({OPENINGS}): more often than"
+            " once, with every version of the code here, so that they are not untouched"
+        )
     return "\n".join([*lines, f"{end}.", ""])

@@ -33,7 +33,6 @@ class PromptingVsTuning(Experiment):
             text="lora_prompt ranks better than every verbal form that rates a tenth of the answers"
             " or more (AUROC, open-ended, on the answers that both rate): the least clear"
             " difference",
-            is_least_clear=True,
         ),
         Claim(
             name="brier",

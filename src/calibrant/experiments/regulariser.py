@@ -9,7 +9,7 @@ from calibrant.estimators.lora_prompt import LoraPrompt
 from calibrant.experiments import arms
 from calibrant.experiments.bench import Bench
 from calibrant.experiments.drawing import bars
-from calibrant.experiments.experiment import Claim, Experiment, Findings, Row
+from calibrant.experiments.experiment import Claim, Difference, Experiment, Findings, Row
 
 PAPER_EPOCHS = 17.0
 STOPPED = {
@@ -85,9 +85,20 @@ class Regulariser(Experiment):
             "ECE after T": arms.drawn(by_calibrator["temperature"], "ece", ("kappa 1",)),
             "AUROC": arms.drawn(raw, "auroc", ("kappa 1",)),
         }
-        tables = {name: arms.rows(panel, NAMES) for name, panel in by_calibrator.items()}
+        tables = {
+            "raw" if name == "none" else name: arms.rows(panel, NAMES)
+            for name, panel in by_calibrator.items()
+        }
         if long:
-            tables["epochs_on_one_seed"] = arms.against(raw, list(long), ["kappa 0"], NAMES)
+            bare, tamed = long
+            against = ((bare, "kappa 0"), (tamed, "kappa 1"), (tamed, bare))
+            tables["epochs_on_one_seed"] = [
+                row for one, other in against for row in arms.against(raw, [one], [other], NAMES)
+            ]
+            notes += [
+                f"{one} against {other}, raw ECE: {_words(raw.difference(one, other, 'ece'))}."
+                for one, other in against
+            ]
         return Findings(
             differences=arms.claimed(raw, pairs),
             tables=tables,
@@ -95,3 +106,9 @@ class Regulariser(Experiment):
             notes=notes,
             not_run=not_run,
         )
+
+
+def _words(found: Difference | None) -> str:
+    if found is None or found.low is None or found.high is None:
+        return "not defined"
+    return f"{found.value:+.3f} [{found.low:.3f}, {found.high:.3f}]"

@@ -115,10 +115,7 @@ def _told(experiment: Experiment, findings: Findings, bench: Bench) -> dict[str,
         for claim in experiment.claims
         if claim.name in findings.differences
     }
-    primary = [(experiment.name, claim.name) for claim in experiment.claims[:1]]
-    alone = corrected({(experiment.name, name): value for name, value in p.items()}, primary)
-    after = {name: value for (_, name), value in alone.items()}
-    rulings = ruled(experiment.claims, findings.differences, after)
+    rulings = ruled(experiment.claims, findings.differences, corrected(p))
     return {
         "name": experiment.name,
         "title": experiment.title,

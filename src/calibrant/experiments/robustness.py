@@ -168,8 +168,8 @@ def _moved(panel: Panel, arm: str) -> tuple[Difference, Difference] | None:
     if not values:
         return None
     return (
-        difference(values, replicates, df=min(dfs), n=min(n)),
-        difference(sizes, size_replicates, df=min(dfs), n=min(n)),
+        difference(values, replicates, df=min(dfs), n=min(n), units=panel.units),
+        difference(sizes, size_replicates, df=min(dfs), n=min(n), units=panel.units),
     )
 
 

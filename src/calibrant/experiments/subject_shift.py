@@ -39,7 +39,6 @@ class SubjectShift(Experiment):
             name="every_category",
             text="lora_prompt ranks better than the zero-shot query in every category (AUROC,"
             " open-ended): the least clear category",
-            is_least_clear=True,
         ),
         Claim(
             name="as_on_seen",
@@ -86,7 +85,8 @@ class SubjectShift(Experiment):
         found = [p.difference(LEAD, BASE, "auroc") for p in parts.values()]
         told = [d for d in found if d is not None]
         if told and len(told) == len(found):  # of every category, or of none
-            differences["every_category"] = min(told, key=Difference.clearness)
+            least = min(told, key=Difference.clearness)
+            differences["every_category"] = replace(least, n_of=len(told))
         if new != "seen":
             for name, arm in (("as_on_seen", LEAD), ("states_as_on_seen", STATES)):
                 if (gap := unpaired(whole, made["seen", "platt"], arm)) is not None:
@@ -118,6 +118,11 @@ class SubjectShift(Experiment):
             not_run.append(f"more subjects against fewer: it takes more than {N_FEW} to learn from")
         if composition:
             tables["training_questions_resemble"] = composition
+            notes.append(
+                "What the training questions resemble: a row a category, and how many of its"
+                " questions a logistic regression on their embeddings takes for which category,"
+                " having learned these from the questions of new subjects; with the first seed."
+            )
         return Findings(
             differences=differences,
             tables=tables,
@@ -165,7 +170,7 @@ def unpaired(one: Panel, other: Panel, arm: str, metric: str = "auroc") -> Diffe
     (a, a_r), (b, b_r) = sides
     df = min(panel.df(panel.of(arm)[0].items) for panel in (one, other))
     n = len(one.of(arm)[0].items)
-    return difference([float(a - b)], [a_r - b_r[::-1]], df=df, n=n)
+    return difference([float(a - b)], [a_r - b_r[::-1]], df=df, n=n, units=one.units)
 
 
 def resembled(bench: Bench, splits: Splits) -> tuple[list[Row], list[str]]:

@@ -90,6 +90,13 @@ class Unanswerable(Experiment):
         try:
             correct, separate = self._selfaware(bench, chosen)
             tables["selfaware"] = _table(correct, separate)
+            told = separate.difference(LEAD, "chance", "auroc")
+            if told is not None and told.low is not None and told.high is not None:
+                notes.append(
+                    f"On SelfAware {LEAD} separates them by an AUROC of {told.value + 0.5:.3f}"
+                    f" [{told.low + 0.5:.3f}, {told.high + 0.5:.3f}]; 0.5 is chance, and less is"
+                    " more confidence where there is nothing to know."
+                )
             others = [arm for arm in chosen if arm != LEAD]
             tables["selfaware_separation"] = arms.against(separate, [LEAD], others, ("auroc",))
             figures["selfaware_histograms"] = _drawn(separate, (LEAD, BASE, "stacked states"))
@@ -100,7 +107,7 @@ class Unanswerable(Experiment):
                 right = [int(np.nansum(correct_of(cell.items))) for cell in correct.of(LEAD)]
                 not_run.append(
                     "the correctness AUROC on SelfAware, which takes answers that are right: of"
-                    f" {len(correct.of(LEAD)[0].items)} there are {min(right)} to {max(right)}"
+                    f" {len(correct.of(LEAD)[0].items)} of a model {max(right)} are, at most"
                 )
         except CalibrantError as error:
             not_run.append(f"SelfAware: {error}")

@@ -102,11 +102,11 @@ class UserStudy(Experiment):
             ]
             near, n = (sum(told[k] for told, _ in made) for k in ("thresholds_near", "thresholds"))
             if claim == "found" and n:
-                differences["thresholds"] = _share(near / n, n)
+                differences["thresholds"] = share(near / n, n)
         return Findings(
             differences=differences,
             tables=tables,
-            figures={"contrasts": bars(shown)},
+            figures={"contrasts": bars(shown, xlabels=dict.fromkeys(shown, "Difference"))},
             notes=[
                 "The reliance slope is the change of agreement from confidence 0 to 1."
                 " Simulated people know, forget and tire by a model that the analysis does not use;"
@@ -204,12 +204,12 @@ def _measures(measures: dict[str, Any]) -> Row:
 def _difference(row: Row) -> Difference:
     return Difference(
         value=row["estimate"], se=row["se"],
-        df=max(row["n"] - 2, 1), n=row["n"], about="participants",
+        df=max(row["n"] - 2, 1), n=row["n"], drawn=f"{row['n']} participants",
     )  # fmt: skip
 
 
-def _share(share: float, n: int) -> Difference:
-    """A share less ENOUGH, with Agresti and Coull's standard error."""
+def share(share: float, n: int) -> Difference:
+    """A share less ENOUGH, as Agresti and Coull estimate it: two more of each kind."""
     middle = (share * n + 2) / (n + 4)
     se = float(np.sqrt(middle * (1 - middle) / (n + 4)))
-    return Difference(value=share - ENOUGH, se=se, df=n - 1, n=n, about="thresholds")
+    return Difference(value=middle - ENOUGH, se=se, df=n - 1, n=n, drawn=f"{n} thresholds")
