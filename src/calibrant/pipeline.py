@@ -7,6 +7,7 @@ there is not done twice.
 from __future__ import annotations
 
 import copy
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +23,7 @@ from calibrant.answers.prompts import Prompts
 from calibrant.calibration.calibrator import Calibrator
 from calibrant.confidences import by_split, run_table
 from calibrant.errors import InvalidData, NothingGraded, TooFewClasses
-from calibrant.estimators.calibrated import calibrate, scores_of
+from calibrant.estimators.calibrated import calibrate, scores_of, with_room
 from calibrant.estimators.estimator import Estimator, graded_only, silent
 from calibrant.estimators.forms import forms_of
 from calibrant.estimators.needs import require
@@ -275,7 +276,8 @@ def _prepare(
 ) -> None:
     """What several of them read is computed once, before they are fitted side by side."""
     for estimator in estimators:
-        estimator.prepare(splits, model, say)
+        parts = {name: with_room(estimator, items, model) for name, items in splits.items()}
+        estimator.prepare(parts, model, say)
 
 
 def _fit_one(
@@ -291,11 +293,13 @@ def _fit_one(
     """Fit, save the artefact, and score once; what the run keeps of it, or why it cannot be."""
     start = time.monotonic()
     place = folder / "checkpoints" / f"{name}-{content_hash(asdict(model.name))[:8]}"
-    learn = splits["train"], splits["validation"]
+    train, validation = (
+        with_room(estimator, splits[part], model, say) for part in ("train", "validation")
+    )
     scored = [*splits["calibration"], *splits["test"]]
     none = registry.get("calibration", "none")()
     try:
-        fitted = estimator.fit(*learn, model, seed, folder=place, say=say)
+        fitted = estimator.fit(train, validation, model, seed, folder=place, say=say)
         scores = scores_of(fitted, scored, model, say)
         held = scores.first(len(splits["calibration"]))
         made = calibrate(fitted, use, splits, model, seed, scores=held)
@@ -303,6 +307,7 @@ def _fit_one(
     except (NothingGraded, TooFewClasses) as error:
         return name, error, []
     made.save(folder / "artefacts" / name)
+    shutil.rmtree(place, ignore_errors=True)
     say(f"{name}: {time.monotonic() - start:.1f} s")
     told = {
         "estimator": estimator.name,

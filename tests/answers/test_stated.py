@@ -31,6 +31,8 @@ UNCLEAR = (
     "1,000%", "10%, no, 20%", "3/7", "1000", "11/10", "٨٥%", "nan%", "inf", "1e-1", "NaN",
     "I am 90% sure that it is wrong", "There is a 10% chance I am mistaken", "80%, not correct",
     "not 90%", "It isn't 80%", "less than 50%", "at least 90 per cent", "over 60%", "<5%", "±85%",
+    "90% unlikely", "Improbable (90%)", "There is a 90% chance it is not the answer", "No, 95%",
+    "90% sure it's not Paris", "90% sure it isn’t", "I doubt it: 90%", "80% chance of failure",
 )  # fmt: skip
 
 
@@ -55,6 +57,10 @@ def test_words() -> None:
         "isn't likely",
         "80%",
         "It is likely wrong",
+        "Likely not",
+        "very likely not",
+        "not at all likely",
+        "I doubt that it is likely",
     ):
         assert stated_probability(text, words=True) is None
     assert sorted(WORDS.values(), reverse=True) == list(WORDS.values())

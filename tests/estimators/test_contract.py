@@ -12,8 +12,15 @@ import pytest
 
 from calibrant import registry
 from calibrant.answers.generate import answer
+from calibrant.answers.prompts import Prompts
 from calibrant.errors import InvalidData, NothingGraded, TooFewClasses
-from calibrant.estimators.calibrated import Calibrated, calibrate, load_calibrated
+from calibrant.estimators.calibrated import (
+    Calibrated,
+    calibrate,
+    fit_calibrated,
+    load_calibrated,
+    with_room,
+)
 from calibrant.estimators.estimator import MAY_BE_0, SHARES, Estimator, FittedEstimator
 from calibrant.estimators.lora_prompt import LoraPrompt
 from calibrant.estimators.needs import require
@@ -181,6 +188,30 @@ def test_missing_is_told(fitted: FittedEstimator, data: Data) -> None:
     found = fitted.score(bare, data[2])
     needs = set(fitted.estimator.reads) & none.keys()
     assert set(found.reasons) == ({0, 1, 2} if needs else set())
+
+
+def test_no_items_have_no_scores(fitted: FittedEstimator, data: Data) -> None:
+    assert fitted.score([], data[2]).values.shape == (0,)
+
+
+def test_long_texts_stop_nothing(form: Estimator, data: Data) -> None:
+    """Questions without room, or with room for the query alone, and an answer longer than all."""
+    model, prompts = data[2], Prompts(data[2].tokenizer)
+    splits = {"train": data[0][:20], "validation": data[0][20:], "calibration": data[1][:]}
+    for name, part in splits.items():
+        empty = prompts.question(replace(part[0].question, text="two"))
+        room = 256 - len(prompts.query) - len(empty)
+        for i, text in ((1, f"{name} why not " * 200), (3, f"{name[0]} " + "two " * (room - 2))):
+            question = replace(part[i].question, id="", group="", text=text)
+            part[i] = replace(part[i], question=question)
+        said = replace(part[5].answer, id="", text="one " * 300, token_ids=())
+        part[5] = replace(part[5], answer=said)
+    parts = {name: with_room(form, items, model) for name, items in splits.items()}
+    form.prepare(parts | {"test": parts["calibration"]}, model)
+    made = fit_calibrated(form, registry.get("calibration", "platt")(), splits, model)
+    found = made.confidences(blind(splits["calibration"]), model)
+    assert all(one.value is not None or one.reason for one in found)
+    assert sum(one.value is None for one in found) <= 2
 
 
 def calibrated(fitted: FittedEstimator, data: Data) -> Calibrated:

@@ -158,6 +158,8 @@ def test_an_answer_may_be_a_number(tmp_path: Path) -> None:
     said: list[str] = []
     again = recalibrate_rows(rows, made, model, said.append)
     assert again.made_with["recalibrated"]["n"] == 3
+    assert "thresholds" in made.made_with["metrics"]  # of the confidences before, in another domain
+    assert not {"thresholds", "coverage"} & again.made_with["metrics"].keys()
     assert said == ["3 of 6 rows have no question or no answer: left out"]
 
 
@@ -167,6 +169,18 @@ def test_an_artefact_that_is_not_whole_is_named(tmp_path: Path) -> None:
     whole = json.loads(path.read_text())
     for part in set(whole) - {"schema"}:
         path.write_text(json.dumps({k: v for k, v in whole.items() if k != part}))
+        with pytest.raises(DamagedFile, match=rf"artefact\.json is damaged.*{part}"):
+            load_artefact(tmp_path)
+    odd: list[tuple[str, dict[str, object]]] = [
+        ("colour", {"estimator": {**whole["estimator"], "settings": {"colour": 1}}}),
+        ("formats", {"formats": "open"}),
+        ("revision", {"made_with": whole["made_with"] | {"model": {"name": "", "revision": None}}}),
+        ("NoneType", {"calibrator": {
+            **whole["calibrator"], "fitted": {**whole["calibrator"]["fitted"], "slope": None}
+        }}),
+    ]  # fmt: skip
+    for part, change in odd:
+        path.write_text(json.dumps(whole | change))
         with pytest.raises(DamagedFile, match=rf"artefact\.json is damaged.*{part}"):
             load_artefact(tmp_path)
 

@@ -7,10 +7,12 @@ import os
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from calibrant.errors import InvalidData
 from calibrant.estimators.vector_head import fit_head
@@ -21,7 +23,12 @@ Y = X @ torch.tensor([1.0, -2.0, 0.5])
 SETTINGS = LoopSettings(n_epochs=6, batch_size=8, learning_rate=0.1, patience=100)
 
 
-def fit(folder: Path | None, stop_after: int = 10**9, settings: LoopSettings = SETTINGS) -> Trained:
+def fit(
+    folder: Path | None,
+    stop_after: int = 10**9,
+    settings: LoopSettings = SETTINGS,
+    **more: Any,
+) -> Trained:
     weight = torch.nn.Parameter(torch.zeros(3))
     calls = 0
 
@@ -39,7 +46,7 @@ def fit(folder: Path | None, stop_after: int = 10**9, settings: LoopSettings = S
         with torch.no_grad():
             return ((X @ weight - Y) ** 2).mean().item()
 
-    return train({"w": weight}, 64, backward, validate, settings, seed=3, folder=folder)
+    return train({"w": weight}, 64, backward, validate, settings, seed=3, folder=folder, **more)
 
 
 def killed(folder: Path, stop_after: int) -> None:
@@ -65,7 +72,27 @@ def test_killed_and_resumed_ends_the_same(tmp_path: Path, stop_after: int) -> No
     found = fit(tmp_path / "c")
     assert torch.equal(found.weights["w"], expected.weights["w"])
     assert found.history == expected.history
-    assert not (tmp_path / "c").exists()
+    again = fit(tmp_path / "c")  # it has ended: nothing is trained a second time
+    assert not again.losses and torch.equal(again.weights["w"], expected.weights["w"])
+    other = fit(tmp_path / "c", of="other answers")
+    assert other.losses and torch.equal(other.weights["w"], expected.weights["w"])
+
+
+@pytest.mark.parametrize("damage", ["tensors gone", "tensors cut", "state cut", "a name missing"])
+def test_a_damaged_checkpoint_is_told_and_left(tmp_path: Path, damage: str) -> None:
+    expected, said = fit(None), list[str]()
+    killed(tmp_path / "c", 17)
+    (tensors,) = (tmp_path / "c").glob("*.safetensors")
+    if damage == "tensors gone":
+        tensors.unlink()
+    elif damage == "a name missing":
+        save_file({k: v for k, v in load_file(tensors).items() if k != "best.w"}, tensors)
+    else:
+        path = tensors if damage == "tensors cut" else tmp_path / "c" / "state.json"
+        path.write_bytes(path.read_bytes()[:40])
+    found = fit(tmp_path / "c", say=said.append)
+    assert torch.equal(found.weights["w"], expected.weights["w"])
+    assert found.history == expected.history and "is damaged, training starts anew" in said[0]
 
 
 def test_a_checkpoint_of_other_settings_is_not_used(tmp_path: Path) -> None:

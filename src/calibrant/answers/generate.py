@@ -14,6 +14,7 @@ from transformers import DynamicCache
 
 from calibrant.answers.extract import extract
 from calibrant.answers.prompts import Prompts, check_room, decode
+from calibrant.errors import InvalidData
 from calibrant.models.local import LocalModel
 from calibrant.models.prefix import Prefix
 from calibrant.records import Answer, Question
@@ -99,6 +100,8 @@ def generated(
     say: Callable[[str], None] = print,
 ) -> list[T]:
     """What `work` makes of the answers of each batch, in the order of the questions."""
+    if max_new_tokens < 1:
+        raise InvalidData(f"an answer has one token at least, not {max_new_tokens}")
     found: dict[int, T] = {}
     for is_choice, limit in ((False, max_new_tokens), (True, 1)):
         chosen = [i for i, question in enumerate(questions) if bool(question.choices) is is_choice]
@@ -212,7 +215,7 @@ def greedy(
                 ids[i].append(token)
                 log_probs[i].append(values[i])
                 top[i].append(likeliest[i])
-                done[i] = len(ids[i]) == limits[i] or ends(model, token, one_line)
+                done[i] = len(ids[i]) >= limits[i] or ends(model, token, one_line)
         if all(done):
             break
     layers = tuple((layer.keys, layer.values) for layer in cache.layers)

@@ -26,6 +26,8 @@ PROBABILITY = "How likely is it that the proposed answer is correct? Answer with
 OPTION_PAIRS = (("i", "ii"), ("no", "yes"), ("No", "Yes"), ("0", "1"), ("A", "B"))
 """(incorrect, correct): the first pair that is one token each serves; (i, ii) is the paper's."""
 WITH_LETTER = "Answer with the letter."
+N_ADDED = 8
+"""Tokens that a tokenizer may put around a text, at most."""
 _MARK = "\u2047MARK\u2047"
 _DAY = "{%- macro strftime_now(format) -%}26 Jul 2024{%- endmacro +%}"
 """Put before a chat template that tells the date: the prompt is the same every day."""
@@ -284,7 +286,11 @@ class Prompts:
     def without_room(self, items: Sequence[Answered], model: LocalModel) -> dict[int, str]:
         """Index of an item whose question leaves no room for the query -> that it is so."""
         found, most = {}, model.max_tokens
+        before, between, _ = self._frame
+        about = len((before + between).encode()) + len(self.query) + N_ADDED
         for i, item in enumerate(items if most else ()):
+            if most and 2 * len(content(item.question).encode()) + about <= most:
+                continue  # a token has a byte at least, and normalising hardly doubles a text
             n = len(self.question(replace(item.question, shots=()))) + len(self.query)
             if most and n > most:
                 found[i] = (

@@ -28,6 +28,9 @@ _POLARITY = re.compile(
     re.IGNORECASE,
 )
 """What may turn the number round: "90% sure that it is wrong"."""
+_DENIED = re.compile(r"\b(?:not?|never|doubt\w*|fail\w*)\b|n['’]t\b", re.IGNORECASE)
+_UNLIKELY = re.compile(r"\b(?:un|im)(?:likely|probable|possible)\b", re.IGNORECASE)
+"""Beside a number, which may then be of the contrary; words of the scale say it themselves."""
 _SHARE = re.compile(_NUMBER + r"\s*(?:/|out\s+of)\s*(100?)(?![0-9]|[.,][0-9])", re.IGNORECASE)
 _BARE = re.compile(_NUMBER)
 _WORD = re.compile(
@@ -48,20 +51,20 @@ def stated_probability(text: str, words: bool = False) -> float | None:
     Read are per cents ("85%", "85 per cent"), shares ("9 out of 10", "9/10"), bare numbers above 1
     as per cents and bare decimals up to 1 as they are. A bare 1 may be either, so it is None, and
     so are ranges and their ends ("at least 80%"), what is denied, numbers out of range, and any
-    text that speaks of being wrong: whose probability it states is not plain.
+    text that speaks of being wrong or denies something: whose probability it states is not plain.
 
     Parameters
     ----------
     words
         Read a word of the scale `WORDS` instead.
     """
-    if _POLARITY.search(text):
+    if _POLARITY.search(text) or _DENIED.search(text):
         return None
     return _word(text) if words else _number(text)
 
 
 def _number(text: str) -> float | None:
-    if _RANGE.search(text) or _BOUND.search(text):
+    if _RANGE.search(text) or _BOUND.search(text) or _UNLIKELY.search(text):
         return None
     if found := _PER_CENT.findall(text):
         values = {_value(number) / 100 for number in found}
@@ -91,9 +94,7 @@ def _word(text: str) -> float | None:
     found = set()
     for match in _WORD.finditer(text):
         before = text[: match.start()].lower().split()
-        if before and (
-            before[-1] in {"not", "very", "highly", "less", "more"} or "n't" in before[-1]
-        ):
+        if before and before[-1] in {"very", "highly", "less", "more"}:
             return None
         found.add(WORDS[" ".join(match[1].lower().split())])
     return found.pop() if len(found) == 1 else None

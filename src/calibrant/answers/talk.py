@@ -48,7 +48,7 @@ class _Local(Talk):
         self.rows: list[list[int]] = []
 
     def about(self, items: Sequence[Answered], request: str) -> list[str]:
-        asked = self.prompts.all_asked(items, self.model, request)
+        asked = [self.prompts.asked(item, self.model, request) for item in items]
         return self._replies([sum(parts, []) for parts in asked])
 
     def ask(self, questions: Sequence[Question], how: str) -> list[str]:
@@ -59,7 +59,16 @@ class _Local(Talk):
         return self._replies([row + after for row in self.rows])
 
     def _replies(self, rows: list[list[int]]) -> list[str]:
-        found = self._generated(rows)
+        most = self.model.max_tokens
+        for i, row in enumerate(rows):
+            if most and len(row) > most:
+                name = self.model.name.name
+                why = f"the request takes {len(row)} tokens, and {name} has {most} positions"
+                self.failed.setdefault(i, why)
+        kept = [i for i in range(len(rows)) if i not in self.failed]
+        found: list[list[int]] = [[] for _ in rows]
+        for i, ids in zip(kept, self._generated([rows[i] for i in kept])):
+            found[i] = ids
         ends = self.model.end_ids  # the end marker comes with the next request
         bare = [ids[:-1] if ids and ids[-1] in ends else ids for ids in found]
         self.rows = [row + ids for row, ids in zip(rows, bare)]

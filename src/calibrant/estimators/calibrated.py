@@ -12,7 +12,7 @@ from functools import reduce
 from itertools import combinations
 from operator import getitem
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,16 +128,28 @@ def scores_of(
     fitted: FittedEstimator, items: Sequence[Answered], model: Model, say: Say = silent
 ) -> Scores:
     """Scores of items; missing where the question leaves a model that is called no room."""
-    long: dict[int, str] = {}
-    if fitted.estimator.calls_model and isinstance(model, LocalModel):
-        long = Prompts(model.tokenizer).without_room(items, model)
-    if not long:
+    if not (long := _without_room(fitted.estimator, items, model)):
         return fitted.score(items, model, say)
     kept = [i for i in range(len(items)) if i not in long]
     found = fitted.score([items[i] for i in kept], model, say)
     values = np.full(len(items), np.nan)
     values[kept] = found.values
     return Scores(values=values, reasons=long | {kept[k]: r for k, r in found.reasons.items()})
+
+
+def _without_room(estimator: Estimator, items: Sequence[Answered], model: Model) -> dict[int, str]:
+    if estimator.calls_model and isinstance(model, LocalModel):
+        return Prompts(model.tokenizer).without_room(items, model)
+    return {}
+
+
+def with_room(
+    estimator: Estimator, items: Sequence[Graded], model: Model, say: Say = silent
+) -> list[Graded]:
+    """Items whose question leaves a model that is called room for the query; others are counted."""
+    if long := _without_room(estimator, items, model):
+        say(f"{len(long)} questions are too long for {model.name.name}: not learned from")
+    return [item for i, item in enumerate(items) if i not in long]
 
 
 def fit_calibrated(
@@ -157,7 +169,7 @@ def fit_calibrated(
     splits
         "train", "validation" and "calibration": graded answers, disjoint by question group.
     folder
-        Where checkpoints of the training may go.
+        Where checkpoints of the training may go; the last one stays there.
 
     Raises
     ------
@@ -166,9 +178,10 @@ def fit_calibrated(
     """
     require([estimator], model, [i for items in splits.values() for i in items], say)
     _check_apart(splits)
-    fitted = estimator.fit(
-        splits["train"], splits["validation"], model, seed, folder=folder, say=say
+    train, validation = (
+        with_room(estimator, splits[name], model, say) for name in ("train", "validation")
     )
+    fitted = estimator.fit(train, validation, model, seed, folder=folder, say=say)
     return calibrate(fitted, calibrator, splits, model, seed, say=say)
 
 
@@ -294,6 +307,9 @@ def recalibrated(
     calibrator = made.calibrator.shifted(scores.values, correct, subjects_of(kept))
     told = {"n": len(kept) - len(scores.reasons), "n_missing": len(scores.reasons)}
     noted = {**made.made_with, "recalibrated": {**told, "shift": calibrator.shift}}
+    # Thresholds are of confidences before, in a domain that this is another of.
+    before = made.made_with.get("metrics", {})
+    noted["metrics"] = {k: v for k, v in before.items() if k not in ("thresholds", "coverage")}
     return replace(made, calibrator=calibrator, made_with=noted)
 
 
@@ -362,6 +378,19 @@ def read_artefact(folder: str | Path) -> dict[str, Any]:
             raise Mismatch(f"{path} has schema {artefact['schema']}; this version reads {SCHEMA}")
         for place in NEEDED:
             reduce(getitem, place.split("."), artefact)
-    except (ValueError, KeyError, TypeError) as error:
+        _check_whole(artefact)
+    except (ValueError, KeyError, TypeError, AttributeError, InvalidData) as error:
         raise DamagedFile(f"{path} is damaged: {error!r}") from error
     return artefact
+
+
+def _check_whole(artefact: Mapping[str, Any]) -> None:
+    """Build what it describes: the error tells what is missing, odd or of another version."""
+    estimator_of(artefact)
+    calibrator = FittedCalibrator.from_dict(artefact["calibrator"]["fitted"])
+    calibrator.confidence(np.zeros(1), [""])
+    formats, made = artefact["formats"], artefact["made_with"]["model"]
+    if not (isinstance(formats, list) and set(formats) <= set(get_args(Format)) and formats):
+        raise InvalidData(f"its formats are {formats!r}")
+    if not (isinstance(made["name"], str) and isinstance(made["revision"], str)):
+        raise InvalidData(f"its model is {made!r}")

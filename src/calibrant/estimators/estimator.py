@@ -12,7 +12,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -30,15 +30,14 @@ Say = Callable[[str], None]
 MAY_BE_0 = {
     "dropout",
     "kappa",
-    "strength",
     "patience",
     "n_folds",
     "max_new_tokens",
-    "learning_rate",
     "seed",
+    "threshold",
     "unread",
 }
-SHARES = {"dropout", "top_p", "unread"}
+SHARES = {"dropout", "top_p", "threshold", "unread"}
 """Settings that are 1 at most."""
 LONGEST = 100
 """Bytes of the settings in a variant, which is part of a folder's name; a hash may follow."""
@@ -177,6 +176,12 @@ class Estimator(ABC):
     def settings(self) -> dict[str, Any]:
         """The settings as plain values."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def learned_from(estimator: Estimator, model: Model, *parts: Sequence[Graded]) -> str:
+    """Hash of settings, model, answers and verdicts."""
+    answers = [[[i.answer.id, str(i.grade.verdict)] for i in items] for items in parts]
+    return content_hash(estimator.name, estimator.settings(), asdict(model.name), answers)
 
 
 def non_default(estimator: Estimator, but: Sequence[str] = ()) -> str:

@@ -18,6 +18,7 @@ from calibrant.estimators.estimator import (
     Say,
     Scores,
     graded_only,
+    learned_from,
     non_default,
     silent,
 )
@@ -97,7 +98,9 @@ class LoraHead(Estimator):
                 learning_rate=self.learning_rate or rate_for_width(base.width),
                 patience=self.patience,
             )
-            trained = tune(tuning, checking, settings, head, seed=seed, folder=folder, say=say)
+            of = learned_from(self, model, train, validation)
+            more: Any = {"seed": seed, "folder": folder, "of": of, "say": say}
+            trained = tune(tuning, checking, settings, head, **more)
             adapters.load_trained(peft, trained.weights)
             weights = adapters.take(peft)
         best = {name: trained.weights[f"head.{name}"] for name, _ in head.named_parameters()}

@@ -19,6 +19,7 @@ from calibrant.estimators.estimator import (
     Say,
     Scores,
     graded_only,
+    learned_from,
     non_default,
     silent,
 )
@@ -109,7 +110,8 @@ class LoraPrompt(Estimator):
                 learning_rate=self.learning_rate or rate_for_width(base.width),
                 patience=self.patience,
             )
-            trained = tune(tuning, checking, settings, seed=seed, folder=folder, say=say)
+            of = learned_from(self, model, train, validation)
+            trained = tune(tuning, checking, settings, seed=seed, folder=folder, of=of, say=say)
             adapters.load_trained(peft, trained.weights)
             weights = adapters.take(peft)
         query = Prompts(base.tokenizer).query

@@ -58,6 +58,8 @@ class Probe(Estimator):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not self.layers:
+            raise InvalidData("a probe reads one layer at least")
         if self.mix and self.head != "mlp":
             raise InvalidData("only the MLP learns a mix of layers")
 
@@ -106,7 +108,7 @@ class Probe(Estimator):
 
     def _vectors(self, items: Sequence[Answered], model: Model, say: Say) -> Vectors:
         states = kept_states(items, local(model), self.layers, self.place, say)
-        return states.reshape(len(items), -1).astype(np.float64)
+        return states.reshape(len(items), np.prod(states.shape[1:], dtype=int)).astype(np.float64)
 
 
 class FittedProbe(FittedEstimator):

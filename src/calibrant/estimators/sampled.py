@@ -75,6 +75,8 @@ class Sampled(Estimator, ABC):
     def __post_init__(self) -> None:
         """Given samples are texts: there is nothing to weigh them by."""
         super().__post_init__()
+        if self.max_new_tokens < 1:
+            raise InvalidData(f"max_new_tokens cannot be {self.max_new_tokens}")
         if self.source == "given" and self.weighs:
             form = getattr(self, "form", "")
             raise InvalidData(
@@ -138,10 +140,11 @@ class Sampled(Estimator, ABC):
         model: Model,
         say: Say,
         work: Callable[[list[Answered], list[list[Answer]]], Sequence[float] | Floats],
+        why: str = MISSING,
     ) -> Scores:
         """`work` on the items that have all their samples; the others are missing.
 
-        A NaN from `work` is a score that lacks the samples' log-probabilities.
+        `why` is the reason of a NaN from `work`.
         """
         found = self.samples(items, model, say)
         short = {
@@ -153,7 +156,7 @@ class Sampled(Estimator, ABC):
         values = np.full(len(items), np.nan)
         if whole:
             values[whole] = work([items[i] for i in whole], [found[i] for i in whole])
-        unknown = {i: MISSING for i in whole if np.isnan(values[i])}
+        unknown = {i: why for i in whole if np.isnan(values[i])}
         return Scores(values=values, reasons=short | unknown)
 
 

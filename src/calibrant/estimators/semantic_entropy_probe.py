@@ -121,7 +121,7 @@ def _features(
     base = local(model)
     layers = estimator.layers or (round(2 * n_layers(base) / 3),)
     states = kept_states(items, base, layers, estimator.place, say)
-    return states.reshape(len(items), -1).astype(np.float64)
+    return states.reshape(len(items), np.prod(states.shape[1:], dtype=int)).astype(np.float64)
 
 
 class FittedSemanticEntropyProbe(FittedEstimator):

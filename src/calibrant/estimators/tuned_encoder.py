@@ -22,6 +22,7 @@ from calibrant.estimators.estimator import (
     Say,
     Scores,
     graded_only,
+    learned_from,
     non_default,
     silent,
 )
@@ -135,7 +136,9 @@ class TunedEncoder(Estimator):
                 evaluations_per_epoch=4,
                 patience=self.patience,
             )
-            trained = tune(tuning, checking, settings, line, seed=seed, folder=folder, say=say)
+            of = learned_from(self, model, train, validation)
+            more: Any = {"seed": seed, "folder": folder, "of": of, "say": say}
+            trained = tune(tuning, checking, settings, line, **more)
             adapters.load_trained(peft, trained.weights)
             weights = adapters.take(peft)
         head = {name: trained.weights[f"head.{name}"] for name in ("weight", "bias")}

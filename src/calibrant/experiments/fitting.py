@@ -7,6 +7,7 @@ that have none yet are scored.
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -166,6 +167,7 @@ def fit_and_score(folder: Path, fit: Fit, items: Sequence[Answered]) -> None:
         told = described(fitted, folder)
         told |= {"seconds_fit": round(seconds, 3), "n_train": len(fit.train)}
         write_json(folder / "fitted.json", told)
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     if not items:
         return
     scores = fitted.score(items, fit.model, silent)

@@ -1,7 +1,7 @@
 """The one training loop: AdamW, cosine with warm-up, accumulation, early stopping, checkpoints.
 
 A checkpoint is taken at every evaluation; a run that is killed and called again with the same
-folder goes on from the last one and ends with the same weights.
+folder goes on from the last one and ends with the same weights. One that has ended trains no more.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from calibrant.errors import InvalidData
 from calibrant.runs import write_json
 
 Batch = Sequence[int]
+KEPT = ("now", "best", "step", "exp_avg", "exp_avg_sq")
+"""What a checkpoint holds of each parameter."""
 PAPER_RATE, PAPER_WIDTH = 1e-4, 4096
 
 
@@ -104,7 +107,7 @@ def tune(
     tuning, checking
         What is minimised, and what stops it.
     more
-        `seed`, `folder` and `say` of `train`.
+        `seed`, `folder`, `of` and `say` of `train`.
     """
     parameters = {n: p for n, p in tuning.peft.named_parameters() if p.requires_grad}
     parameters |= {f"head.{n}": p for n, p in head.named_parameters()} if head else {}
@@ -120,6 +123,7 @@ def train(
     *,
     seed: int,
     folder: Path | None = None,
+    of: str = "",
     say: Callable[[str], None] = lambda line: None,
 ) -> Trained:
     """Train parameters.
@@ -133,7 +137,10 @@ def train(
     validate
         The validation loss; lower is better.
     folder
-        Where checkpoints go; None for none.
+        Where checkpoints go; None for none. The last one stays there, for the caller to remove
+        once he has kept what was trained.
+    of
+        Hash of what is learned from and how: a checkpoint of anything else is not gone on from.
 
     Raises
     ------
@@ -147,8 +154,9 @@ def train(
         parameters.values(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
     torch.manual_seed(seed)
-    identity = {"settings": asdict(settings), "n_items": n_items, "seed": seed}
+    identity = {"settings": asdict(settings), "n_items": n_items, "seed": seed, "of": of}
     state = _State(dict(parameters), optimizer, identity, folder)
+    state.restore(say)
     losses: list[float] = []
     patience = settings.patience or math.inf
     while state.step < n_steps and state.since_best < patience:
@@ -169,7 +177,6 @@ def train(
                 f"step {state.step} of {n_steps}: loss {last['loss']:.4f},"
                 f" validation {last['validation']:.4f}"
             )
-    state.clear()
     weights = state.best if settings.patience else state.weights()
     return Trained(weights=weights, history=tuple(state.history), losses=tuple(losses))
 
@@ -196,8 +203,6 @@ class _State:
         self.step, self.since_best, self.total, self.counted = 0, 0, 0.0, 0
         self.history: list[dict[str, float]] = []
         self.best = self.weights()
-        if folder is not None and (folder / "state.json").exists():
-            self._restore(folder)
 
     def weights(self) -> dict[str, torch.Tensor]:
         return {name: p.detach().cpu().clone() for name, p in self.parameters.items()}
@@ -252,12 +257,23 @@ class _State:
             if path.name != name:
                 path.unlink()
 
-    def _restore(self, folder: Path) -> None:
-        state = json.loads((folder / "state.json").read_text("utf-8"))
-        if state["identity"] != self.identity:
-            shutil.rmtree(folder)  # of other settings: nothing to go on from
+    def restore(self, say: Callable[[str], None]) -> None:
+        """Go on from the folder's checkpoint, if it has one of the same training."""
+        if self.folder is None or not (self.folder / "state.json").exists():
             return
-        tensors = load_file(folder / state["tensors"])
+        try:
+            state = json.loads((self.folder / "state.json").read_text("utf-8"))
+            if state["identity"] == self.identity:
+                self._take(state, load_file(self.folder / state["tensors"]))
+                return
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            say(f"the checkpoint in {self.folder} is damaged, training starts anew: {error!r}")
+        (self.folder / "state.json").unlink()  # first: without it the rest is no checkpoint
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _take(self, state: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
+        if lost := {f"{k}.{n}" for n in self.parameters for k in KEPT} - tensors.keys():
+            raise KeyError(min(lost))
         for name, parameter in self.parameters.items():
             parameter.data.copy_(tensors[f"now.{name}"])
             self.optimizer.state[parameter] = {
@@ -270,7 +286,3 @@ class _State:
             torch.cuda.set_rng_state(tensors["rng.cuda"])
         self.step, self.since_best = state["step"], state["since_best"]
         self.history = state["history"]
-
-    def clear(self) -> None:
-        if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
