@@ -18,7 +18,7 @@ import pytest
 
 from calibrant.answers.generate import answer
 from calibrant.artefacts import ask, load_artefact, score_rows
-from calibrant.errors import InvalidData, Mismatch, NothingGraded
+from calibrant.errors import InvalidData, Mismatch, NothingGraded, UnknownName
 from calibrant.estimators.base_rate import BaseRate
 from calibrant.estimators.lora_prompt import LoraPrompt
 from calibrant.estimators.sequence_likelihood import SequenceLikelihood
@@ -160,11 +160,22 @@ def test_other_settings_are_refused(finished: Path, tiny: LocalModel, own_questi
         open_run(finished, tiny, "almanac", sizes=SIZES)
 
 
+def test_a_subset_that_is_none_is_named(tiny: LocalModel, tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match="Did you mean 'seen'"):
+        open_run(tmp_path / "run", tiny, "almanac", subsets=["sen"])
+    assert not (tmp_path / "run").exists()
+
+
 def test_ask_and_score_agree(finished: Path, tiny: LocalModel) -> None:
     (artefact,) = (finished / "artefacts").glob("lora_prompt-*open")
     found = ask("What is 7?", artefact)
     assert 0 <= found["confidence"] <= 1 and found["model"] == tiny.name.name
     assert ask("What is 7?", artefact) == found
+    for choices in (("a",), ("a", " "), tuple(map(str, range(27)))):
+        with pytest.raises(InvalidData, match="choices"):
+            ask("What is 7?", artefact, choices=choices)
+    with pytest.raises(Mismatch, match="no confidence"):
+        ask("What is 7?", artefact, choices=("a", "b"))
     calibrated, model = load_artefact(artefact)
     rows = [
         {"question": "What is 7?", "answer": found["answer"] or "one", "kept": 1},
@@ -188,9 +199,9 @@ def test_killed_and_resumed(
     """kill -9 while answering: nothing lost, nothing done twice, the same answers."""
     model = LocalModel(model_folders["llama"])
     code = (
-        "import sys, time; from calibrant import pipeline; pipeline.CHUNK = 10\n"
+        "import sys, time; from calibrant import pipeline\n"
         "from calibrant.models.local import LocalModel\n"
-        f"model = LocalModel({model_folders['llama']!r})\n"
+        f"model = LocalModel({model_folders['llama']!r}); model.token_budget = 200\n"
         f"here = pipeline.open_run({str(tmp_path / 'a')!r}, model, {own_questions!r})\n"
         "pipeline.answer_stage(here, model, max_new_tokens=6,"
         " progress=lambda done, total: time.sleep(0.05))"

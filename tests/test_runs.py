@@ -40,6 +40,9 @@ def test_no_run(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(InvalidData, match="not empty"):
         Run(tmp_path, {"model": "m"})
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "manifest.json.part").write_text("{")  # killed at its very first write
+    assert Run(tmp_path / "new", {"model": "m"}).manifest["identity"] == {"model": "m"}
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "other"])

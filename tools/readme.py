@@ -16,9 +16,9 @@ ROOT = Path(__file__).parents[1]
 SHOWN = [
     (("open", subset), metric)
     for subset, metrics in (
-        ("seen", ("auroc", "auroc_subject_mean", "brier_score", "ece")),
+        ("seen", ("auroc", "auroc_subject_mean", "brier_score", "ece", "ece_floor")),
         ("development", ("auroc",)),
-        ("unseen", ("auroc", "brier_score", "ece")),
+        ("unseen", ("auroc", "brier_score", "ece", "ece_floor")),
     )
     for metric in metrics
 ]

@@ -25,9 +25,10 @@ from calibrant.estimators.estimator import Say, silent
 from calibrant.estimators.forms import estimator_of
 from calibrant.evaluation.external import verdict
 from calibrant.models.hub import why_silent
-from calibrant.models.local import LocalModel, local, quantization_of
+from calibrant.models.local import LocalModel, local
 from calibrant.models.model import Given, Model
 from calibrant.models.remote import model_called
+from calibrant.models.weights import quantization_of
 from calibrant.records import (
     Answer,
     Answered,
@@ -187,7 +188,17 @@ def answer_with_confidence(
 def ask(
     question: str, artefact: str | Path, *, choices: tuple[str, ...] = (), **options: Any
 ) -> dict[str, Any]:
-    """Answer a question and tell the confidence of the answer."""
+    """Answer a question and tell the confidence of the answer.
+
+    Raises
+    ------
+    InvalidData
+        When the question is blank, or its choices are a single one, more than 26, or blank.
+    Mismatch
+        When the artefact gives this answer no confidence.
+    """
+    if choices and (len(choices) < 2 or not all(map(str.strip, choices))):
+        raise InvalidData("choices are two or more, and none of them blank")
     calibrated, model = load_artefact(artefact, to_answer=True, **options)
     asked = Question(text=question, choices=choices)
     ((said, confidence),) = answer_with_confidence([asked], calibrated, local(model))

@@ -17,7 +17,7 @@ from calibrant.estimators.calibrated import subjects_of
 from calibrant.evaluation.evaluate import answered
 from calibrant.evaluation.table import Column, Floats, Table
 from calibrant.questions.splits import split_of, subset_of
-from calibrant.records import Confidence, Graded
+from calibrant.records import Answered, Confidence, Graded, content_hash
 from calibrant.runs import Run
 
 CALIBRATORS = ("none", "temperature", "platt")
@@ -132,3 +132,15 @@ def _correct(items: Sequence[Graded]) -> Floats:
 
 def _formats(items: Sequence[Graded]) -> Any:
     return np.array([item.question.format for item in items], dtype=str)
+
+
+def sample_to_grade(run: Run, n: int, seed: int = 0) -> list[Answered]:
+    """So many test answers, drawn by chance; a larger sample holds a smaller one."""
+    questions = {question.id: question for question in run.read("questions")}
+    split_seed = run.manifest["identity"]["seed"]
+    items = [
+        Answered(question=questions[a.question_id], answer=a)
+        for a in run.read("answers")
+        if split_of(questions[a.question_id], split_seed) == "test"
+    ]
+    return sorted(items, key=lambda item: content_hash("by hand", seed, item.answer.id))[:n]

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from calibrant import registry
-from calibrant.answers.generate import MAX_NEW_TOKENS, answer
+from calibrant.answers.generate import MAX_NEW_TOKENS, Generation, generated
 from calibrant.answers.prompts import Prompts
 from calibrant.calibration.calibrator import Calibrator
 from calibrant.confidences import by_split, run_table
-from calibrant.errors import InvalidData, NothingGraded, TooFewClasses
+from calibrant.errors import InvalidData, NothingGraded, TooFewClasses, UnknownName
 from calibrant.estimators.calibrated import calibrate, scores_of, with_room
 from calibrant.estimators.estimator import Estimator, graded_only, silent
 from calibrant.estimators.forms import forms_of
@@ -37,8 +37,8 @@ from calibrant.models.model import Model
 from calibrant.parallel import side_by_side
 from calibrant.questions.mixture import Sizes, choose, composition
 from calibrant.questions.source import content, files_of, iterate_questions
-from calibrant.questions.splits import split_of
-from calibrant.records import Answered, Confidence, Graded, content_hash
+from calibrant.questions.splits import SUBSETS
+from calibrant.records import Answer, Answered, Confidence, Graded, Question, content_hash
 from calibrant.reporting.html import write_report
 from calibrant.reporting.wording import left_out_told
 from calibrant.runs import Run, write_json
@@ -49,8 +49,6 @@ ESTIMATORS = (
     "base_rate", "subject_rate", "sequence_likelihood", "token_entropy", "zero_shot",
     "stacked", "lora_prompt",
 )  # fmt: skip
-CHUNK = 512
-"""Answers that are written at once."""
 Say = Callable[[str], None]
 
 
@@ -66,6 +64,9 @@ def open_run(
 ) -> Run:
     """A new run with its questions chosen, or the one that is there, made of the same."""
     sizes, reading = sizes or Sizes(), reading or Reading()
+    for name in subsets:
+        if name not in SUBSETS:
+            raise UnknownName("subset", name, SUBSETS)
     identity = {
         "model": asdict(model.name),
         "prompt": Prompts(model.tokenizer).label,
@@ -104,13 +105,16 @@ def answer_stage(
     questions = run.read("questions")
     done = {found.question_id for found in run.read("answers")}
     pending = [question for question in questions if question.id not in done]
-    # Like lengths together: little padding within a chunk.
-    pending.sort(key=lambda q: (q.format, len(q.text) + sum(map(len, q.choices)), q.id))
+
+    def keep(asked: list[Question], made: Generation, answers: list[Answer]) -> list[None]:
+        """A batch is on disk before the next one is asked."""
+        run.append("answers", answers)
+        done.update(question.id for question in asked)
+        progress(len(done), len(questions))
+        return [None] * len(answers)
+
     progress(len(done), len(questions))
-    for start in range(0, len(pending), CHUNK):
-        part = pending[start : start + CHUNK]
-        run.append("answers", answer(part, model, max_new_tokens=max_new_tokens, say=say))
-        progress(len(done) + start + len(part), len(questions))
+    generated(pending, model, keep, max_new_tokens=max_new_tokens, say=say)
     run.finish("answers", len(questions))
     return len(pending)
 
@@ -138,18 +142,6 @@ def grade_stage(run: Run, grader: str | Grader = "exact") -> Mapping[str, int]:
     name = grader if isinstance(grader, str) else use.label
     run.note(grader=name, verdicts=dict(counts), grader_settings=settings_of(use), **told)
     return counts
-
-
-def sample_to_grade(run: Run, n: int, seed: int = 0) -> list[Answered]:
-    """So many test answers, drawn by chance; a larger sample holds a smaller one."""
-    questions = {question.id: question for question in run.read("questions")}
-    split_seed = run.manifest["identity"]["seed"]
-    items = [
-        Answered(question=questions[a.question_id], answer=a)
-        for a in run.read("answers")
-        if split_of(questions[a.question_id], split_seed) == "test"
-    ]
-    return sorted(items, key=lambda item: content_hash("by hand", seed, item.answer.id))[:n]
 
 
 def fit_stage(
@@ -354,6 +346,7 @@ def evaluate_stage(
     write_json(run.folder / "metrics.json", found)
     texts = [(i.question.text, i.answer.text, " | ".join(i.question.targets)) for i in items]
     made = {name: value for name, value in run.manifest.items() if name != "schema"}
+    made |= {"log_loss_clip": settings.clip} if settings.clip else {}
     write_report(run.folder, found, table, texts, made)
     return found
 

@@ -103,6 +103,8 @@ class Question:
     def __post_init__(self) -> None:
         if not self.text.strip():
             raise InvalidData("a question has no text")
+        if len(self.choices) > len(LETTERS):
+            raise InvalidData(f"{len(self.choices)} choices: more than {len(LETTERS)} letters")
         if not self.answerable and self.targets:
             raise InvalidData(f"unanswerable, but with targets: {self.text!r}")
         if not self.id:

@@ -30,6 +30,8 @@ STAGES: Mapping[str, tuple[type, str]] = {
     "confidences": (records.Confidence, "answer_id"),
 }
 """Stage -> its record and the field that makes a row unique."""
+PART = ".part"
+"""Ends the name of a file that is being written."""
 BY_HAND = "grades/human"
 """The stage that a person changes row by row: of two rows of an answer the later one counts."""
 
@@ -52,7 +54,8 @@ class Run:
         if not self._path.exists():
             if identity is None:
                 raise InvalidData(f"{folder} is no run: it has no manifest.json")
-            if self.folder.exists() and any(self.folder.iterdir()):
+            there = self.folder.iterdir() if self.folder.exists() else ()
+            if any(path.name != self._path.name + PART for path in there):
                 raise InvalidData(f"{folder} exists, is not empty and is no run: name another")
             told = {"schema": 1, "identity": dict(identity), "versions": provenance()}
             write_json(self._path, told)
@@ -191,7 +194,7 @@ def read_parquet(path: Path) -> list[dict[str, Any]]:
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(path.name + PART)
     with open(part, "wb") as file:
         file.write(content)
         file.flush()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import torch
 
 from calibrant.cli import VERBS, tell
 
@@ -87,13 +89,42 @@ def test_models_that_cannot_be_had(tmp_path: Path) -> None:
 
 
 def test_damaged_weights_are_named(model_folders: dict[str, str], tmp_path: Path) -> None:
-    import shutil
-
     folder = tmp_path / "model"
     shutil.copytree(model_folders["llama"], folder)
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:5000])
     assert str(folder) in fails("run", "--model", str(folder), "--out", str(tmp_path / "a"))
+
+
+def test_weights_that_lack_a_layer_are_named(model_folders: dict[str, str], tmp_path: Path) -> None:
+    """transformers would draw them and go on."""
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(model_folders["llama"], tmp_path / "model")
+    path = tmp_path / "model" / "model.safetensors"
+    tensors = load_file(path)
+    gone = [name for name in tensors if "layers.1." in name]
+    assert gone
+    kept = {name: tensor for name, tensor in tensors.items() if name not in gone}
+    save_file(kept, path, {"format": "pt"})
+    line = fails("run", "--model", str(tmp_path / "model"), "--out", str(tmp_path / "a"))
+    assert "lacks weights" in line and f"{len(gone)}, such as {min(gone)}" in line
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--dtype", "float23"), "Did you mean 'float32'"),
+        (("--device", "cdua"), "Did you mean 'cuda'"),
+        (("--device", "cuda"), "no CUDA device"),
+    ],
+)
+def test_a_device_or_dtype_that_is_not_there(
+    tmp_path: Path, words: tuple[str, str], told: str
+) -> None:
+    if words[1] == "cuda" and torch.cuda.is_available():
+        pytest.skip("there is one")
+    assert told in fails("run", *words, "--out", str(tmp_path / "a"))
 
 
 @pytest.mark.parametrize(
@@ -103,6 +134,7 @@ def test_damaged_weights_are_named(model_folders: dict[str, str], tmp_path: Path
         ("confidence,correct\nnan,1\n0.5,0\n", "nan"),
         ("confidence,correct\n0.5,1\n0.5,maybe\n", "maybe"),
         ("confidence,correct\n0.5,\n0.6,\n", "graded"),
+        ("confidence,correct\n,1\n,0\n", "no graded row has a confidence"),
         ("confidence,correct\n", "no rows"),
         ("sure,right\n0.5,1\n", "no column"),
         ("confidence,correct\n0.5,1,2\n", "line 2"),

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from calibrant.cli import app
+from calibrant.confidences import sample_to_grade
 from calibrant.errors import InvalidData
 from calibrant.evaluation.evaluate import Settings
 from calibrant.grades.human import STAGE
-from calibrant.pipeline import evaluate_stage, sample_to_grade
+from calibrant.pipeline import evaluate_stage
 from calibrant.records import Answer, Confidence, Grade, ModelName, Question, Source, Verdict
 from calibrant.reporting.grader_error import lines
 from calibrant.runs import Run

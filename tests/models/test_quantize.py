@@ -17,7 +17,8 @@ from calibrant.errors import Mismatch, MissingExtra, UnknownName
 from calibrant.estimators.calibrated import calibrate
 from calibrant.estimators.zero_shot import ZeroShot
 from calibrant.models import local
-from calibrant.models.local import LocalModel, quantization_of
+from calibrant.models.local import LocalModel
+from calibrant.models.weights import quantization_of
 from calibrant.records import Grade, Graded, Question, Verdict
 
 

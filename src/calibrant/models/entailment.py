@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,8 +15,9 @@ import transformers
 from numpy.typing import NDArray
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from calibrant.errors import DamagedFile, InvalidData
+from calibrant.errors import CalibrantError, DamagedFile, InvalidData
 from calibrant.models.local import locate
+from calibrant.models.weights import device_called, whole
 
 BATCH = 32
 """Pairs in one pass."""
@@ -40,16 +42,15 @@ class Entailment:
     """
 
     def __init__(self, name: str, *, device: str = "auto") -> None:
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = device_called(device)
         place = locate(name)
         transformers.utils.logging.disable_progress_bar()
-        own = {"trust_remote_code": False}  # unset, transformers asks whoever sits there
+        own: Any = {"trust_remote_code": False}  # unset, transformers asks whoever sits there
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(place, **own)
-            module = AutoModelForSequenceClassification.from_pretrained(
-                place, use_safetensors=True, **own
-            )
+            module = whole(AutoModelForSequenceClassification, place, **own)
+        except CalibrantError:
+            raise
         except Exception as error:  # transformers raises whatever its parsers raise
             first = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
             raise DamagedFile(f"the classifier at {place} cannot be loaded: {first}") from error

@@ -7,15 +7,11 @@ from __future__ import annotations
 
 import copy
 import difflib
-import hashlib
 import inspect
-import json
 import logging
-import os
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,15 +20,16 @@ import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from calibrant.errors import (
+    CalibrantError,
     DamagedFile,
     Mismatch,
     MissingCapability,
-    MissingExtra,
     ModelUnavailable,
     UnknownName,
 )
 from calibrant.models.hub import why_silent
 from calibrant.models.model import Capability, Model
+from calibrant.models.weights import device_called, narrow, quantization, revision_of, whole
 from calibrant.records import ModelName
 
 # It warns of a kernel that it can do without, whenever PEFT finds it installed.
@@ -41,9 +38,6 @@ T = TypeVar("T")
 EMBEDDED = Path(str(files("calibrant.models") / "almanac"))
 SMALL = 50_000_000
 """Parameters below which a model on a CPU runs on one thread."""
-LARGE, N_PARTS = 4 << 20, 512
-"""Bytes from which on a file is not known by its ends, and how many further parts are read."""
-QUANTIZATIONS = ("8bit", "4bit")
 TOKEN_BUDGET = 16_384
 """Tokens (padding included) in one forward pass, half as many on a CPU, which gains nothing from
 more but takes the memory; halved again when memory runs out."""
@@ -73,11 +67,11 @@ class LocalModel(Model):
     MissingExtra
         When bitsandbytes is needed and not installed.
     UnknownName
-        When there is no such quantization.
+        When there is no such quantization, device or dtype.
     ModelUnavailable
-        When there is no such model or the hub cannot be reached.
+        When there is no such model or device, or the hub cannot be reached.
     DamagedFile
-        When its files are truncated or not what they should be.
+        When its files are truncated, lack weights or are not what they should be.
     """
 
     capabilities = frozenset(Capability)
@@ -92,34 +86,35 @@ class LocalModel(Model):
         quantize: str = "",
     ) -> None:
         self._made = (name, device, dtype, trust_remote_code, quantize)
+        if dtype != "auto" and not isinstance(getattr(torch, dtype, None), torch.dtype):
+            raise UnknownName("dtype", dtype, ("auto", "float32", "bfloat16", "float16"))
+        device = device_called(device)
         place = locate(name)
         # Only safetensors are read: a pickle can run code.
         options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
         loaded: dict[str, Any] = {}
         kind = "float32" if dtype == "auto" and device == "cpu" else dtype
         if quantize:
-            loaded = {"quantization_config": _quantization(quantize), "device_map": device}
+            loaded = {"quantization_config": quantization(quantize), "device_map": device}
         transformers.utils.logging.disable_progress_bar()
         try:
             config = AutoConfig.from_pretrained(place, **options)
             self.tokenizer = AutoTokenizer.from_pretrained(place, **options)
-            self.module = AutoModelForCausalLM.from_pretrained(
+            self.module = whole(
+                AutoModelForCausalLM,
                 place,
                 config=config,
                 dtype=kind if kind == "auto" else getattr(torch, kind),
-                use_safetensors=True,
                 **options,
                 **loaded,
             )
             if not quantize:
                 self.module.to(device)
-            elif device == "cpu" and (narrow := _narrow(self.module)):
+            elif device == "cpu" and (found := narrow(self.module)):
                 raise Mismatch(
-                    f"{quantize} on a CPU takes layers with widths in multiples of 64, not {narrow}"
+                    f"{quantize} on a CPU takes layers with widths in multiples of 64, not {found}"
                 )
-        except Mismatch:
+        except CalibrantError:
             raise
         except Exception as error:  # transformers raises whatever its parsers raise
             first = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
@@ -127,7 +122,7 @@ class LocalModel(Model):
         self.module.eval().requires_grad_(False)
         if self.is_small:
             torch.set_num_threads(1)  # matrices this small are slower on two threads than on one
-        self.name = ModelName(name=name, revision=_revision(place, config, quantize))
+        self.name = ModelName(name=name, revision=revision_of(place, config, quantize))
         self.token_budget = TOKEN_BUDGET // (2 if device == "cpu" else 1)
         self._takes = frozenset(inspect.signature(self.module.forward).parameters)
 
@@ -332,53 +327,14 @@ def locate(name: str) -> str:
 
 def _check_hub(name: str, hint: str) -> None:
     """Say at once that the hub does not have it or does not answer."""
-    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub import constants, try_to_load_from_cache
 
+    if not (silent := why_silent(f"models/{name}")):
+        return
     if isinstance(try_to_load_from_cache(name, "config.json"), str):
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    elif silent := why_silent(f"models/{name}"):
+        constants.HF_HUB_OFFLINE = True  # or each file is asked for, and asked for again
+    else:
         raise ModelUnavailable(
             f"{name!r} cannot be loaded from the hub: {silent}; download it elsewhere and give the"
             f" path of its folder.{hint}"
         )
-
-
-def _quantization(bits: str) -> Any:
-    if bits not in QUANTIZATIONS:
-        raise UnknownName("quantization", bits, QUANTIZATIONS)
-    if not find_spec("bitsandbytes"):
-        raise MissingExtra("a quantized model", "quantize")
-    return transformers.BitsAndBytesConfig(
-        **{f"load_in_{bits}": True, "bnb_4bit_quant_type": "nf4"}
-    )
-
-
-def _narrow(module: torch.nn.Module) -> list[int]:
-    widths = {m.in_features for m in module.modules() if isinstance(m, torch.nn.Linear)}
-    return sorted(width for width in widths if width % 64)
-
-
-def quantization_of(revision: str) -> str:
-    """How the model of this revision was quantized."""
-    return next((bits for bits in QUANTIZATIONS if revision.endswith(f"-{bits}")), "")
-
-
-def _revision(place: str, config: Any, quantize: str = "") -> str:
-    """The hub's commit, or a hash over a folder's files: sizes, both ends, and of large ones parts
-    all through, for what is merged into a model's middle to be seen."""
-    if quantize:
-        return f"{_revision(place, config)}-{quantize}"
-    if not Path(place).is_dir():
-        return str(getattr(config, "_commit_hash", "") or "")
-    digest = hashlib.sha256()
-    for path in sorted(Path(place).iterdir()):
-        if path.suffix in {".json", ".safetensors", ".jinja", ".model", ".txt"}:
-            with open(path, "rb") as file:
-                size = path.stat().st_size
-                digest.update(json.dumps([path.name, size]).encode() + file.read(1 << 20))
-                file.seek(max(0, size - (1 << 20)))
-                digest.update(file.read())
-                for i in range(N_PARTS if size > LARGE else 0):
-                    file.seek(i * size // N_PARTS)
-                    digest.update(file.read(1 << 16))
-    return digest.hexdigest()[:16]

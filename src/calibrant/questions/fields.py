@@ -52,8 +52,6 @@ def question_of(row: Row, reading: Reading, *, source: Source, bars: bool) -> Qu
     answerable = ANSWERABLE.get(text_of(row, reading, "answerable").strip().lower())
     if answerable is None:
         raise InvalidData(f"{called(reading, 'answerable')} is neither true nor false")
-    if len(choices) > len(LETTERS):
-        raise InvalidData(f"more than {len(LETTERS)} choices")
     if choices and (len(choices) < 2 or not all(map(str.strip, choices))):
         raise InvalidData(f"{called(reading, 'choices')} holds a single choice or a blank one")
     tests = text_of(row, reading, "tests")

@@ -16,6 +16,7 @@ SHARES: Mapping[Split, float] = {
     "test": 0.2,
 }
 """Shares of the groups of the mixture."""
+SUBSETS = ("seen", "development", "unseen", "unanswerable")
 HELD_OUT = ("development", "unseen")
 """Parts of a source whose subjects nothing is fitted on."""
 
@@ -34,7 +35,7 @@ def split_of(question: Question, seed: int = 0) -> Split:
 
 
 def subset_of(question: Question) -> str:
-    """One of "unanswerable", "development", "unseen", and "seen" for everything else."""
+    """One of `SUBSETS`: "seen" for everything that is of no other."""
     if not question.answerable:
         return "unanswerable"
     return question.source.split if question.source.split in HELD_OUT else "seen"

@@ -59,7 +59,9 @@ def results_table(
         ]
         rule = "─" * max(map(len, aligned))
         texts.append("\n".join([_heading(rows, names[part]), rule, *map(str.rstrip, aligned)]))
-    legend = "95 % intervals in brackets; * best of its column; – undefined (report.html says why)"
+    legend = "95 % intervals in brackets; * best of its column; – undefined (the report says why)"
+    if clip := metrics["rows"][0].get("clip"):
+        legend += f"\nLog loss of confidences clipped into [{clip:g}, 1 - {clip:g}]"
     left = [fill(line, WIDTH) for line in wording.left_out_told(metrics.get("left_out", {}))]
     return "\n\n".join([*texts, *left, legend])
 
