@@ -69,6 +69,7 @@ def open_run(
             raise UnknownName("subset", name, SUBSETS)
     identity = {
         "model": asdict(model.name),
+        "dtype": model.dtype,
         "prompt": Prompts(model.tokenizer).label,
         "questions": questions,
         **({"files": content(questions)} if any(files_of(questions)) else {}),
@@ -180,6 +181,7 @@ def fit_stage(
     model.cache = run.folder / "cache"
     kinds = sorted({item.question.format for item in items})
     how = {"calibrator": calibrator, "reader": model.name.revision or model.name.name}
+    how |= {"dtype": model.dtype} if isinstance(model, LocalModel) else {}
     before = dict(run.manifest.get("fitted", {}))
     ahead, jobs, asked = [], [], []
     left_out: dict[str, InvalidData | None] = {}

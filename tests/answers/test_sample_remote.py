@@ -131,6 +131,19 @@ def test_who_needs_log_probabilities_pays_for_no_more_replies_without_them() -> 
         assert len(drawn) == 3
 
 
+def test_kept_samples_without_log_probabilities_serve_nobody_who_needs_them(tmp_path: Path) -> None:
+    said = Answer(text="Paris", model=ModelName(name="m"), question_id=FRANCE.id)
+    item = Answered(question=FRANCE, answer=said)
+    with ScriptedServer(lambda words: "Paris", failures=(400,)) as server:
+        model = served(server)
+        model.cache = tmp_path
+        assert len(SamplingEstimator(n_samples=1).samples([item], model)[0]) == 1
+        n = len(server.bodies)
+        with pytest.raises(MissingCapability, match=r"which sampling likelihood .*form=counting"):
+            SamplingEstimator(form="likelihood", n_samples=1).samples([item], model)
+        assert len(server.bodies) == n, "they are in the cache"
+
+
 def test_a_remote_judge_of_sameness(tmp_path: Path) -> None:
     """The mean of P(yes) over both orders; a word where there are no probabilities."""
 

@@ -77,7 +77,8 @@ def sample(
     Log-probabilities are the model's own, whatever temperature and top-p are. An open sample ends
     at the model's end marker or at the first line break; a choice is one token.
     """
-    key = content_hash(asdict(model.name), Prompts(model.tokenizer).label, sampling.label)
+    kind = () if model.dtype == "float32" else (model.dtype,)
+    key = content_hash(asdict(model.name), Prompts(model.tokenizer).label, sampling.label, *kind)
     return kept_samples(
         questions,
         model.cache and model.cache / f"samples-{key}",

@@ -60,9 +60,7 @@ def sample_remote(
             failed[str(error)] += 1
             return
         if needed_for and reply.text and not reply.log_probs and not found:
-            raise MissingCapability(
-                f"{model.name.name} tells no log-probabilities, which {needed_for}"
-            )
+            raise MissingCapability(untold)
         found[question.id, k] = _answer(question, model, reply, f"{sampling.label} sample={k}")
 
     async def requests(asked: list[Question]) -> None:
@@ -76,10 +74,14 @@ def sample_remote(
         run_async(requests(asked))
         return [[found[q.id, k] for k in places if (q.id, k) in found] for q in asked]
 
+    untold = f"{model.name.name} tells no log-probabilities, which {needed_for}"
     places = range(sampling.n_samples)
     asked_as = (getattr(model, "base_url", ""), asdict(model.name), "chat", log_probs)
     key = content_hash(*asked_as, sampling.label)
     drawn = kept_samples(questions, cache and cache / f"samples-{key}", sampling, work)
+    texts = [sample for of_question in drawn for sample in of_question if sample.text]
+    if needed_for and texts and not any(sample.log_probs for sample in texts):
+        raise MissingCapability(untold)  # they were drawn for what does without
     if failed:
         why, _ = failed.most_common(1)[0]
         if not any(drawn):

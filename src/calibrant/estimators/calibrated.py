@@ -238,7 +238,8 @@ def calibrate(
         calibrator_name=calibrator.name,
         formats=tuple(sorted({item.question.format for item in splits["train"] or held})),
         made_with={
-            "model": {"name": model.name.name, "revision": model.name.revision},
+            "model": {"name": model.name.name, "revision": model.name.revision}
+            | ({"dtype": model.dtype} if isinstance(model, LocalModel) else {}),
             "prompts": text_record(model),
             "query": QUERY,
             "grader": kept[0].grade.grader,

@@ -142,6 +142,11 @@ class LocalModel(Model):
         return torch.device(next(self.module.parameters()).device)
 
     @property
+    def dtype(self) -> str:
+        """Of its computations, as PyTorch names it."""
+        return str(self.module.dtype).removeprefix("torch.")
+
+    @property
     def is_small(self) -> bool:
         """Whether it is on a CPU and so small that a second thread slows it down."""
         return self.device.type == "cpu" and int(self.module.num_parameters()) < SMALL
