@@ -60,6 +60,8 @@ def command(
         }
         # An endpoint, which may be sent a key, is one that the user names, never the run.
         base = model_called(model, **load) if model else LocalModel(made["name"], **load)
+        if model and (base.name.name, base.name.revision) != (made["name"], made["revision"]):
+            say(f"{base.name.name} reads the answers of {made['name']}")
         if not model and base.name.revision != made["revision"]:
             raise Mismatch(
                 f"{made['name']} is another model now (revision {base.name.revision}) than the one"
