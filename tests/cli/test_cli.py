@@ -111,6 +111,17 @@ def test_weights_that_lack_a_layer_are_named(model_folders: dict[str, str], tmp_
     assert "lacks weights" in line and f"{len(gone)}, such as {min(gone)}" in line
 
 
+def test_a_model_that_has_changed_since_it_answered(
+    model_folders: dict[str, str], tmp_path: Path
+) -> None:
+    from calibrant.runs import Run
+
+    made = {"name": model_folders["llama"], "revision": "before"}
+    Run(tmp_path / "run", {"model": made, "prompt": "p", "seed": 0})
+    line = fails("fit", str(tmp_path / "run"), "--estimators", "zero_shot")
+    assert "is another model now" in line and "(before)" in line
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
