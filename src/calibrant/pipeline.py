@@ -23,7 +23,7 @@ from calibrant.answers.prompts import Prompts
 from calibrant.calibration.calibrator import Calibrator
 from calibrant.confidences import by_split, run_table
 from calibrant.errors import InvalidData, NothingGraded, TooFewClasses, UnknownName
-from calibrant.estimators.calibrated import calibrate, scores_of, with_room
+from calibrant.estimators.calibrated import calibrate, learnable, scores_of, with_room
 from calibrant.estimators.estimator import Estimator, graded_only, silent
 from calibrant.estimators.forms import forms_of
 from calibrant.estimators.needs import require
@@ -69,7 +69,7 @@ def open_run(
             raise UnknownName("subset", name, SUBSETS)
     identity = {
         "model": asdict(model.name),
-        "dtype": model.dtype,
+        **({"dtype": model.dtype} if model.dtype != "float32" else {}),
         "prompt": Prompts(model.tokenizer).label,
         "questions": questions,
         **({"files": content(questions)} if any(files_of(questions)) else {}),
@@ -180,8 +180,8 @@ def fit_stage(
     model = copy.copy(model)
     model.cache = run.folder / "cache"
     kinds = sorted({item.question.format for item in items})
-    how = {"calibrator": calibrator, "reader": model.name.revision or model.name.name}
-    how |= {"dtype": model.dtype} if isinstance(model, LocalModel) else {}
+    kind = f" in {model.dtype}" if model.dtype != "float32" else ""
+    how = {"calibrator": calibrator, "reader": (model.name.revision or model.name.name) + kind}
     before = dict(run.manifest.get("fitted", {}))
     ahead, jobs, asked = [], [], []
     left_out: dict[str, InvalidData | None] = {}
@@ -287,13 +287,13 @@ def _fit_one(
     """Fit, save the artefact, and score once; what the run keeps of it, or why it cannot be."""
     start = time.monotonic()
     place = folder / "checkpoints" / f"{name}-{content_hash(asdict(model.name))[:8]}"
-    train, validation = (
-        with_room(estimator, splits[part], model, say) for part in ("train", "validation")
-    )
+    splits = learnable(estimator, splits, model, say)
     scored = [*splits["calibration"], *splits["test"]]
     none = registry.get("calibration", "none")()
     try:
-        fitted = estimator.fit(train, validation, model, seed, folder=place, say=say)
+        fitted = estimator.fit(
+            splits["train"], splits["validation"], model, seed, folder=place, say=say
+        )
         scores = scores_of(fitted, scored, model, say)
         held = scores.first(len(splits["calibration"]))
         made = calibrate(fitted, use, splits, model, seed, scores=held)

@@ -25,6 +25,8 @@ PLAIN = {
     "1%": 0.01,
     "1.0": 1.0,
     "80% (that is, 80 %), for 2 reasons": 0.8,
+    "95%, no doubt": 0.95,
+    "Without a doubt, 99%": 0.99,
 }
 UNCLEAR = (
     "", "sure", "1", "-5%", "120%", "70-80%", "between 70% and 80%", "70 to 80", "90% or 95%",
@@ -76,6 +78,8 @@ def test_guesses() -> None:
     assert stated_lines("Here they are\n90%\n5%", 2) == [None, None]
     assert stated_lines("Guess 2: 5%\nGuess 1: 90%", 3) == [0.9, 0.05, None]
     assert stated_lines("1. 5%\n1. 90%", 2) == [None, None]
+    assert stated_lines("No: 90%\nYes: 10%", 2) == [0.9, 0.1]
+    assert stated_lines("1. No Country for Old Men: 85%\n2. Fargo: not 10%", 2) == [0.85, None]
     assert stated_guesses("My guesses:\nParis | 70%") == [("Paris", 0.7)]
 
 

@@ -127,7 +127,7 @@ def test_a_model_that_has_changed_since_it_answered(
     [
         (("--dtype", "float23"), "Did you mean 'float32'"),
         (("--device", "cdua"), "Did you mean 'cuda'"),
-        (("--device", "cuda"), "no CUDA device"),
+        (("--device", "cuda"), "no device cuda here"),
     ],
 )
 def test_a_device_or_dtype_that_is_not_there(

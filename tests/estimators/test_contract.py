@@ -21,7 +21,13 @@ from calibrant.estimators.calibrated import (
     load_calibrated,
     with_room,
 )
-from calibrant.estimators.estimator import MAY_BE_0, SHARES, Estimator, FittedEstimator
+from calibrant.estimators.estimator import (
+    ABOVE_0,
+    AT_LEAST_0,
+    SHARES,
+    Estimator,
+    FittedEstimator,
+)
 from calibrant.estimators.lora_prompt import LoraPrompt
 from calibrant.estimators.needs import require
 from calibrant.models.local import LocalModel
@@ -117,7 +123,8 @@ def test_numbers_that_no_setting_can_have_are_refused(fitted: FittedEstimator) -
     estimator = fitted.estimator
     for name, value in estimator.settings().items():
         if isinstance(value, int | float) and not isinstance(value, bool):
-            zero, much = () if name in MAY_BE_0 else (0,), (1.5,) if name in SHARES else ()
+            assert name in ABOVE_0 | AT_LEAST_0, "one of the two says how small it may be"
+            zero, much = (0,) if name in ABOVE_0 else (), (1.5,) if name in SHARES else ()
             for wrong in (-1, math.nan, math.inf, *zero, *much):
                 with pytest.raises(InvalidData, match=name):
                     replace(estimator, **{name: wrong})

@@ -16,7 +16,7 @@ from calibrant.calibration.platt import Platt
 from calibrant.errors import Mismatch, MissingExtra, UnknownName
 from calibrant.estimators.calibrated import calibrate
 from calibrant.estimators.zero_shot import ZeroShot
-from calibrant.models import local
+from calibrant.models import weights
 from calibrant.models.local import LocalModel
 from calibrant.models.weights import quantization_of
 from calibrant.records import Grade, Graded, Question, Verdict
@@ -80,6 +80,6 @@ def test_refused(wide: str, monkeypatch: pytest.MonkeyPatch) -> None:
         LocalModel(wide, quantize="3bit")
     with pytest.raises(Mismatch, match="multiples of 64"):
         LocalModel("almanac-mini", quantize="4bit")
-    monkeypatch.setattr(local, "find_spec", lambda name: None)
+    monkeypatch.setattr(weights, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match="quantize"):
         LocalModel(wide, quantize="8bit")

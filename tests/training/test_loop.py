@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import signal
@@ -78,15 +79,23 @@ def test_killed_and_resumed_ends_the_same(tmp_path: Path, stop_after: int) -> No
     assert other.losses and torch.equal(other.weights["w"], expected.weights["w"])
 
 
-@pytest.mark.parametrize("damage", ["tensors gone", "tensors cut", "state cut", "a name missing"])
+@pytest.mark.parametrize(
+    "damage",
+    ["tensors gone", "tensors cut", "state cut", "best.w", "rng", "shape", "step", "history"],
+)
 def test_a_damaged_checkpoint_is_told_and_left(tmp_path: Path, damage: str) -> None:
     expected, said = fit(None), list[str]()
     killed(tmp_path / "c", 17)
     (tensors,) = (tmp_path / "c").glob("*.safetensors")
     if damage == "tensors gone":
         tensors.unlink()
-    elif damage == "a name missing":
-        save_file({k: v for k, v in load_file(tensors).items() if k != "best.w"}, tensors)
+    elif damage in ("best.w", "rng"):
+        save_file({k: v for k, v in load_file(tensors).items() if k != damage}, tensors)
+    elif damage == "shape":
+        save_file(load_file(tensors) | {"now.w": torch.zeros(4)}, tensors)
+    elif damage in ("step", "history"):
+        state = json.loads((tmp_path / "c" / "state.json").read_text())
+        (tmp_path / "c" / "state.json").write_text(json.dumps({**state, damage: None}))
     else:
         path = tensors if damage == "tensors cut" else tmp_path / "c" / "state.json"
         path.write_bytes(path.read_bytes()[:40])

@@ -29,6 +29,8 @@ _POLARITY = re.compile(
 )
 """What may turn the number round: "90% sure that it is wrong"."""
 _DENIED = re.compile(r"\b(?:not?|never|doubt\w*|fail\w*)\b|n['’]t\b", re.IGNORECASE)
+_FIRM = re.compile(r"\b(?:no|without\s+(?:a|any)?)\s*doubt\b|\bno\.\s*(?=[0-9])", re.IGNORECASE)
+"""What looks like a denial and is none."""
 _UNLIKELY = re.compile(r"\b(?:un|im)(?:likely|probable|possible)\b", re.IGNORECASE)
 """Beside a number, which may then be of the contrary; words of the scale say it themselves."""
 _SHARE = re.compile(_NUMBER + r"\s*(?:/|out\s+of)\s*(100?)(?![0-9]|[.,][0-9])", re.IGNORECASE)
@@ -58,7 +60,7 @@ def stated_probability(text: str, words: bool = False) -> float | None:
     words
         Read a word of the scale `WORDS` instead.
     """
-    if _POLARITY.search(text) or _DENIED.search(text):
+    if _POLARITY.search(text) or _DENIED.search(_FIRM.sub("", text)):
         return None
     return _word(text) if words else _number(text)
 
@@ -125,7 +127,9 @@ def stated_lines(text: str, n: int, words: bool = False) -> Sequence[float | Non
     """
     lines = [line for line in text.splitlines() if line.strip() and line.rstrip()[-1] != ":"]
     numbers = [found and int(found[1] or found[2]) for found in map(_NUMBERED.match, lines)]
-    stated = [stated_probability(_LABEL.sub("", line).rpartition("|")[2], words) for line in lines]
+    # What stands before a bar or colon is the guess again, whatever it says.
+    ends = [re.split(r"[|:]", _LABEL.sub("", line))[-1] for line in lines]
+    stated = [stated_probability(end, words) for end in ends]
     if numbered := [(i, value) for i, value in zip(numbers, stated) if i]:
         if len(dict(numbered)) < len(numbered):
             return [None] * n

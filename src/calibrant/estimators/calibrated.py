@@ -12,7 +12,7 @@ from functools import reduce
 from itertools import combinations
 from operator import getitem
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,8 @@ from calibrant.models.model import Model
 from calibrant.records import Answered, Confidence, Format, Graded, content_hash
 from calibrant.runs import provenance, write_json
 
+LEARN = ("train", "validation")
+AnyAnswered = TypeVar("AnyAnswered", bound=Answered)
 SCHEMA = 1
 NEEDED = (
     "estimator.name", "estimator.settings", "state", "calibrator.name", "calibrator.fitted",
@@ -144,12 +146,20 @@ def _without_room(estimator: Estimator, items: Sequence[Answered], model: Model)
 
 
 def with_room(
-    estimator: Estimator, items: Sequence[Graded], model: Model, say: Say = silent
-) -> list[Graded]:
+    estimator: Estimator, items: Sequence[AnyAnswered], model: Model, say: Say = silent
+) -> list[AnyAnswered]:
     """Items whose question leaves a model that is called room for the query; others are counted."""
-    if long := _without_room(estimator, items, model):
+    if (long := _without_room(estimator, items, model)) and estimator.learns:
         say(f"{len(long)} questions are too long for {model.name.name}: not learned from")
     return [item for i, item in enumerate(items) if i not in long]
+
+
+def learnable(
+    estimator: Estimator, splits: Mapping[str, Sequence[Graded]], model: Model, say: Say
+) -> dict[str, Sequence[Graded]]:
+    """The splits, of those that are learned from only what has room."""
+    learn = {part: with_room(estimator, splits[part], model, say) for part in LEARN}
+    return {**splits, **learn}
 
 
 def fit_calibrated(
@@ -178,10 +188,10 @@ def fit_calibrated(
     """
     require([estimator], model, [i for items in splits.values() for i in items], say)
     _check_apart(splits)
-    train, validation = (
-        with_room(estimator, splits[name], model, say) for name in ("train", "validation")
+    splits = learnable(estimator, splits, model, say)
+    fitted = estimator.fit(
+        splits["train"], splits["validation"], model, seed, folder=folder, say=say
     )
-    fitted = estimator.fit(train, validation, model, seed, folder=folder, say=say)
     return calibrate(fitted, calibrator, splits, model, seed, say=say)
 
 
@@ -238,8 +248,11 @@ def calibrate(
         calibrator_name=calibrator.name,
         formats=tuple(sorted({item.question.format for item in splits["train"] or held})),
         made_with={
-            "model": {"name": model.name.name, "revision": model.name.revision}
-            | ({"dtype": model.dtype} if isinstance(model, LocalModel) else {}),
+            "model": {
+                "name": model.name.name,
+                "revision": model.name.revision,
+                "dtype": model.dtype,
+            },
             "prompts": text_record(model),
             "query": QUERY,
             "grader": kept[0].grade.grader,

@@ -27,16 +27,13 @@ from calibrant.records import Answered, Format, Graded, content_hash
 from calibrant.settings import check_choices, choices_of
 
 Say = Callable[[str], None]
-MAY_BE_0 = {
-    "dropout",
-    "kappa",
-    "patience",
-    "n_folds",
-    "max_new_tokens",
-    "seed",
-    "threshold",
-    "unread",
-}
+ABOVE_0 = {
+    "alpha", "batch_size", "learning_rate", "max_tokens", "n_epochs", "n_guesses", "n_samples",
+    "n_stages", "rank", "strength", "temperature", "top_p",
+}  # fmt: skip
+AT_LEAST_0 = {
+    "dropout", "kappa", "max_new_tokens", "n_folds", "patience", "seed", "threshold", "unread",
+}  # fmt: skip
 SHARES = {"dropout", "top_p", "threshold", "unread"}
 """Settings that are 1 at most."""
 LONGEST = 100
@@ -88,9 +85,8 @@ class Estimator(ABC):
         check_choices(self)
         for name, value in self.settings().items():
             if isinstance(value, int | float) and not isinstance(value, bool):
-                most = 1.0 if name in SHARES else math.inf
-                is_low = value < 0 or (value == 0 and name not in MAY_BE_0)
-                if is_low or not value <= most or math.isinf(value):
+                is_low = (name in ABOVE_0 and value <= 0) or (name in AT_LEAST_0 and value < 0)
+                if is_low or (name in SHARES and value > 1) or not math.isfinite(value):
                     raise InvalidData(f"{name} cannot be {value}")
 
     @property
@@ -179,9 +175,10 @@ class Estimator(ABC):
 
 
 def learned_from(estimator: Estimator, model: Model, *parts: Sequence[Graded]) -> str:
-    """Hash of settings, model, answers and verdicts."""
+    """Hash of settings, model and its precision, answers and verdicts."""
     answers = [[[i.answer.id, str(i.grade.verdict)] for i in items] for items in parts]
-    return content_hash(estimator.name, estimator.settings(), asdict(model.name), answers)
+    how = [estimator.name, estimator.settings(), asdict(model.name), model.dtype]
+    return content_hash(how, answers)
 
 
 def non_default(estimator: Estimator, but: Sequence[str] = ()) -> str:

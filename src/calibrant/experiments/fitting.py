@@ -21,7 +21,7 @@ from scipy.stats import rankdata
 
 from calibrant import registry
 from calibrant.errors import InvalidData
-from calibrant.estimators.calibrated import subjects_of
+from calibrant.estimators.calibrated import scores_of, subjects_of, with_room
 from calibrant.estimators.estimator import Estimator, Scores, silent
 from calibrant.estimators.forms import described, forms_of, restored, with_settings
 from calibrant.models.model import Model
@@ -143,7 +143,8 @@ def prepare(group: Sequence[tuple[Fit, Sequence[Answered]]]) -> None:
         scored = items or train
         parts = {"train": train, "validation": validation, "calibration": scored, "test": scored}
         if all(parts.values()):
-            fit.estimator.prepare(parts, fit.model)
+            roomy = {k: with_room(fit.estimator, v, fit.model) for k, v in parts.items()}
+            fit.estimator.prepare(roomy, fit.model)
 
 
 def fit_and_score(folder: Path, fit: Fit, items: Sequence[Answered]) -> None:
@@ -156,10 +157,12 @@ def fit_and_score(folder: Path, fit: Fit, items: Sequence[Answered]) -> None:
     else:
         start = time.monotonic()
         try:
+            train, validation = (
+                with_room(fit.estimator, items, fit.model) for items in (fit.train, fit.validation)
+            )
             fitted = fit.estimator.fit(
-                fit.train, fit.validation, fit.model, fit.seed,
-                folder=folder / "checkpoints", say=silent,
-            )  # fmt: skip
+                train, validation, fit.model, fit.seed, folder=folder / "checkpoints", say=silent
+            )
         except InvalidData as error:
             write_json(folder / "fitted.json", {"error": str(error)})
             return
@@ -170,7 +173,7 @@ def fit_and_score(folder: Path, fit: Fit, items: Sequence[Answered]) -> None:
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     if not items:
         return
-    scores = fitted.score(items, fit.model, silent)
+    scores = scores_of(fitted, items, fit.model)
     rows = [
         {
             "item": item_key(item),

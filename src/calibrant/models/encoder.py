@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
 from calibrant.errors import CalibrantError, DamagedFile, Mismatch, MissingExtra, ModelUnavailable
+from calibrant.models.hub import answering
 from calibrant.models.weights import device_called, revision_of, whole
 from calibrant.records import ModelName
 
@@ -47,8 +48,9 @@ class Encoder:
         transformers.utils.logging.disable_progress_bar()
         own = {"trust_remote_code": False}  # unset, transformers asks whoever sits there
         try:
-            self.tokenizer = AutoTokenizer.from_pretrained(place, **own)
-            module = whole(AutoModel, place, spare=["pooler."], dtype=torch.float32, **own)
+            with answering(place):
+                self.tokenizer = AutoTokenizer.from_pretrained(place, **own)
+                module = whole(AutoModel, place, spare=["pooler."], dtype=torch.float32, **own)
             self.module: Any = module.to(device)
         except CalibrantError:
             raise

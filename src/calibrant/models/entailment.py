@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from calibrant.errors import CalibrantError, DamagedFile, InvalidData
+from calibrant.models.hub import answering
 from calibrant.models.local import locate
 from calibrant.models.weights import device_called, whole
 
@@ -47,8 +48,9 @@ class Entailment:
         transformers.utils.logging.disable_progress_bar()
         own: Any = {"trust_remote_code": False}  # unset, transformers asks whoever sits there
         try:
-            self.tokenizer = AutoTokenizer.from_pretrained(place, **own)
-            module = whole(AutoModelForSequenceClassification, place, **own)
+            with answering(place):
+                self.tokenizer = AutoTokenizer.from_pretrained(place, **own)
+                module = whole(AutoModelForSequenceClassification, place, **own)
         except CalibrantError:
             raise
         except Exception as error:  # transformers raises whatever its parsers raise

@@ -27,7 +27,7 @@ from calibrant.errors import (
     ModelUnavailable,
     UnknownName,
 )
-from calibrant.models.hub import why_silent
+from calibrant.models.hub import answering
 from calibrant.models.model import Capability, Model
 from calibrant.models.weights import device_called, narrow, quantization, revision_of, whole
 from calibrant.records import ModelName
@@ -36,6 +36,7 @@ from calibrant.records import ModelName
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 T = TypeVar("T")
 EMBEDDED = Path(str(files("calibrant.models") / "almanac"))
+DTYPES = ("auto", "float32", "bfloat16", "float16", "float64")
 SMALL = 50_000_000
 """Parameters below which a model on a CPU runs on one thread."""
 TOKEN_BUDGET = 16_384
@@ -86,8 +87,8 @@ class LocalModel(Model):
         quantize: str = "",
     ) -> None:
         self._made = (name, device, dtype, trust_remote_code, quantize)
-        if dtype != "auto" and not isinstance(getattr(torch, dtype, None), torch.dtype):
-            raise UnknownName("dtype", dtype, ("auto", "float32", "bfloat16", "float16"))
+        if dtype not in DTYPES:
+            raise UnknownName("dtype", dtype, DTYPES)
         device = device_called(device)
         place = locate(name)
         # Only safetensors are read: a pickle can run code.
@@ -98,16 +99,17 @@ class LocalModel(Model):
             loaded = {"quantization_config": quantization(quantize), "device_map": device}
         transformers.utils.logging.disable_progress_bar()
         try:
-            config = AutoConfig.from_pretrained(place, **options)
-            self.tokenizer = AutoTokenizer.from_pretrained(place, **options)
-            self.module = whole(
-                AutoModelForCausalLM,
-                place,
-                config=config,
-                dtype=kind if kind == "auto" else getattr(torch, kind),
-                **options,
-                **loaded,
-            )
+            with answering(place, _hint(name)):
+                config = AutoConfig.from_pretrained(place, **options)
+                self.tokenizer = AutoTokenizer.from_pretrained(place, **options)
+                self.module = whole(
+                    AutoModelForCausalLM,
+                    place,
+                    config=config,
+                    dtype=kind if kind == "auto" else getattr(torch, kind),
+                    **options,
+                    **loaded,
+                )
             if not quantize:
                 self.module.to(device)
             elif device == "cpu" and (found := narrow(self.module)):
@@ -321,25 +323,13 @@ def locate(name: str) -> str:
         if not list(Path(name).glob("*.safetensors")):
             raise ModelUnavailable(f"{name} holds no .safetensors; other formats are not loaded")
         return name
-    near = difflib.get_close_matches(name, embedded(), n=2)
-    hint = f" Did you mean {' or '.join(near)}?" if near else ""
-    hint += f" Embedded models: {', '.join(embedded())}."
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
-        raise ModelUnavailable(f"there is no model or folder {name!r}.{hint}")
-    _check_hub(name, hint)
+        raise ModelUnavailable(f"there is no model or folder {name!r}.{_hint(name)}")
     return name
 
 
-def _check_hub(name: str, hint: str) -> None:
-    """Say at once that the hub does not have it or does not answer."""
-    from huggingface_hub import constants, try_to_load_from_cache
-
-    if not (silent := why_silent(f"models/{name}")):
-        return
-    if isinstance(try_to_load_from_cache(name, "config.json"), str):
-        constants.HF_HUB_OFFLINE = True  # or each file is asked for, and asked for again
-    else:
-        raise ModelUnavailable(
-            f"{name!r} cannot be loaded from the hub: {silent}; download it elsewhere and give the"
-            f" path of its folder.{hint}"
-        )
+def _hint(name: str) -> str:
+    """The embedded models, those of a like name first."""
+    near = difflib.get_close_matches(name, embedded(), n=2)
+    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    return f"{hint} Embedded models: {', '.join(embedded())}."

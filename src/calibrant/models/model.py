@@ -28,6 +28,11 @@ class Model(ABC):
     """Folder for what it computes and several estimators share; None keeps nothing."""
 
     @property
+    def dtype(self) -> str:
+        """Precision of its computations, as PyTorch names it; the usual one where it has none."""
+        return "float32"
+
+    @property
     def is_small(self) -> bool:
         """Whether work on it gains from a process for each core more than from threads."""
         return False

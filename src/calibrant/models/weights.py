@@ -17,6 +17,7 @@ from calibrant.errors import DamagedFile, MissingExtra, ModelUnavailable, Unknow
 LARGE, N_PARTS = 4 << 20, 512
 """Bytes from which on a file is not known by its ends, and how many further parts are read."""
 QUANTIZATIONS = ("8bit", "4bit")
+DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def device_called(name: str) -> str:
@@ -29,12 +30,12 @@ def device_called(name: str) -> str:
     """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        kind = torch.device(name).type
-    except RuntimeError as error:
-        raise UnknownName("device", name, ("auto", "cpu", "cuda", "mps")) from error
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise ModelUnavailable("there is no CUDA device here, or a PyTorch that knows none (auto)")
+    kind, _, number = name.partition(":")
+    if kind not in DEVICES or not (number or "0").isdecimal():
+        raise UnknownName("device", name, DEVICES)
+    here = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if int(number or 0) >= here.get(kind, 1):
+        raise ModelUnavailable(f"there is no device {name} here, or a PyTorch that knows none")
     return name
 
 

@@ -266,14 +266,20 @@ class _State:
             if state["identity"] == self.identity:
                 self._take(state, load_file(self.folder / state["tensors"]))
                 return
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        except (OSError, ValueError, LookupError, TypeError, SafetensorError) as error:
             say(f"the checkpoint in {self.folder} is damaged, training starts anew: {error!r}")
         (self.folder / "state.json").unlink()  # first: without it the rest is no checkpoint
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _take(self, state: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
+        """Nothing is taken of a checkpoint that lacks something."""
         if lost := {f"{k}.{n}" for n in self.parameters for k in KEPT} - tensors.keys():
             raise KeyError(min(lost))
+        for name, parameter in self.parameters.items():
+            if any(tensors[f"{k}.{name}"].shape != parameter.shape for k in KEPT if k != "step"):
+                raise ValueError(f"{name} is of another shape")
+        rng, step = tensors["rng"], int(state["step"])
+        since_best, history = int(state["since_best"]), list(state["history"])
         for name, parameter in self.parameters.items():
             parameter.data.copy_(tensors[f"now.{name}"])
             self.optimizer.state[parameter] = {
@@ -281,8 +287,7 @@ class _State:
                 for key in ("step", "exp_avg", "exp_avg_sq")
             }
             self.best[name] = tensors[f"best.{name}"]
-        torch.set_rng_state(tensors["rng"])
+        torch.set_rng_state(rng)
         if torch.cuda.is_available() and "rng.cuda" in tensors:
             torch.cuda.set_rng_state(tensors["rng.cuda"])
-        self.step, self.since_best = state["step"], state["since_best"]
-        self.history = state["history"]
+        self.step, self.since_best, self.history = step, since_best, history
