@@ -134,7 +134,8 @@ def _drawn(panel: Panel) -> Figure:
         for b in range(max(len(edges) - 1, 1)):
             mine = (place == b) & ~np.isnan(values)
             if mine.any():
-                points.append((float(2 ** x[mine].mean()), float(values[mine].mean()), None, None))
+                at = float(round(2 ** x[mine].mean()))
+                points.append((at, float(values[mine].mean()), None, None))
         series[name] = points
     title = "Confidence by length"
     return curves(
