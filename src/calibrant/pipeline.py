@@ -23,10 +23,11 @@ from calibrant.answers.prompts import Prompts
 from calibrant.calibration.calibrator import Calibrator
 from calibrant.confidences import by_split, run_table
 from calibrant.errors import InvalidData, NothingGraded, TooFewClasses, UnknownName
-from calibrant.estimators.calibrated import calibrate, learnable, scores_of, with_room
+from calibrant.estimators.calibrated import calibrate
 from calibrant.estimators.estimator import Estimator, graded_only, silent
 from calibrant.estimators.forms import forms_of
 from calibrant.estimators.needs import require
+from calibrant.estimators.room import learnable, scores_of, with_room
 from calibrant.evaluation.evaluate import Settings, evaluate
 from calibrant.evaluation.grader_error import corrected
 from calibrant.grades.agreement import TO_NUMBER
@@ -180,8 +181,7 @@ def fit_stage(
     model = copy.copy(model)
     model.cache = run.folder / "cache"
     kinds = sorted({item.question.format for item in items})
-    kind = f" in {model.dtype}" if model.dtype != "float32" else ""
-    how = {"calibrator": calibrator, "reader": (model.name.revision or model.name.name) + kind}
+    how = {"calibrator": calibrator, "reader": model.known_as}
     before = dict(run.manifest.get("fitted", {}))
     ahead, jobs, asked = [], [], []
     left_out: dict[str, InvalidData | None] = {}

@@ -19,7 +19,6 @@ from calibrant.estimators.calibrated import (
     calibrate,
     fit_calibrated,
     load_calibrated,
-    with_room,
 )
 from calibrant.estimators.estimator import (
     ABOVE_0,
@@ -30,6 +29,7 @@ from calibrant.estimators.estimator import (
 )
 from calibrant.estimators.lora_prompt import LoraPrompt
 from calibrant.estimators.needs import require
+from calibrant.estimators.room import with_room
 from calibrant.models.local import LocalModel
 from calibrant.models.model import Capability
 from calibrant.records import Answered, Grade, Graded, ModelName, Question, Verdict

@@ -12,13 +12,13 @@ from functools import reduce
 from itertools import combinations
 from operator import getitem
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calibrant import metrics
-from calibrant.answers.prompts import QUERY, Prompts, text_record
+from calibrant.answers.prompts import QUERY, text_record
 from calibrant.calibration.calibrator import Calibrator, FittedCalibrator
 from calibrant.calibration.cross_fitting import cross_fit
 from calibrant.errors import DamagedFile, InvalidData, Mismatch, NothingGraded
@@ -33,14 +33,12 @@ from calibrant.estimators.estimator import (
 )
 from calibrant.estimators.forms import described, estimator_of, restored
 from calibrant.estimators.needs import require
+from calibrant.estimators.room import learnable, scores_of
 from calibrant.evaluation.table import TARGETS
-from calibrant.models.local import LocalModel
 from calibrant.models.model import Model
 from calibrant.records import Answered, Confidence, Format, Graded, content_hash
 from calibrant.runs import provenance, write_json
 
-LEARN = ("train", "validation")
-AnyAnswered = TypeVar("AnyAnswered", bound=Answered)
 SCHEMA = 1
 NEEDED = (
     "estimator.name", "estimator.settings", "state", "calibrator.name", "calibrator.fitted",
@@ -124,42 +122,6 @@ class Calibrated:
         }
         (folder / "README.md").write_text(card(artefact), "utf-8")
         write_json(folder / "artefact.json", artefact)
-
-
-def scores_of(
-    fitted: FittedEstimator, items: Sequence[Answered], model: Model, say: Say = silent
-) -> Scores:
-    """Scores of items; missing where the question leaves a model that is called no room."""
-    if not (long := _without_room(fitted.estimator, items, model)):
-        return fitted.score(items, model, say)
-    kept = [i for i in range(len(items)) if i not in long]
-    found = fitted.score([items[i] for i in kept], model, say)
-    values = np.full(len(items), np.nan)
-    values[kept] = found.values
-    return Scores(values=values, reasons=long | {kept[k]: r for k, r in found.reasons.items()})
-
-
-def _without_room(estimator: Estimator, items: Sequence[Answered], model: Model) -> dict[int, str]:
-    if estimator.calls_model and isinstance(model, LocalModel):
-        return Prompts(model.tokenizer).without_room(items, model)
-    return {}
-
-
-def with_room(
-    estimator: Estimator, items: Sequence[AnyAnswered], model: Model, say: Say = silent
-) -> list[AnyAnswered]:
-    """Items whose question leaves a model that is called room for the query; others are counted."""
-    if (long := _without_room(estimator, items, model)) and estimator.learns:
-        say(f"{len(long)} questions are too long for {model.name.name}: not learned from")
-    return [item for i, item in enumerate(items) if i not in long]
-
-
-def learnable(
-    estimator: Estimator, splits: Mapping[str, Sequence[Graded]], model: Model, say: Say
-) -> dict[str, Sequence[Graded]]:
-    """The splits, of those that are learned from only what has room."""
-    learn = {part: with_room(estimator, splits[part], model, say) for part in LEARN}
-    return {**splits, **learn}
 
 
 def fit_calibrated(

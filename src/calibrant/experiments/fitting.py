@@ -21,9 +21,10 @@ from scipy.stats import rankdata
 
 from calibrant import registry
 from calibrant.errors import InvalidData
-from calibrant.estimators.calibrated import scores_of, subjects_of, with_room
+from calibrant.estimators.calibrated import subjects_of
 from calibrant.estimators.estimator import Estimator, Scores, silent
 from calibrant.estimators.forms import described, forms_of, restored, with_settings
+from calibrant.estimators.room import scores_of, with_room
 from calibrant.models.model import Model
 from calibrant.records import Answered, Graded, content_hash
 from calibrant.runs import read_parquet, write_json, write_parquet

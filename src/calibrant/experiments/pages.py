@@ -33,6 +33,15 @@ SENTENCES = {
     UNTESTABLE: "**Cannot be tested here**:",
     NOT_RUN: "**Not run**: what it needs is not here (below).",
 }
+DECLARED = (
+    "Declared beforehand, the primary comparison first; differences are paired unless the"
+    " claim says that they are not. Their 95 % intervals (Student's t) tell what other"
+    " questions, and subjects where these are resampled, could have given. The last p is"
+    " adjusted (Holm) over all claims of the [summary](README.md). *Undecided*: not clear of"
+    " zero, or of the margin, after that correction and, where the claim is about the worst"
+    " of several differences and this one lies on the other side, after that for having been"
+    " picked."
+)
 COLUMNS = {
     "auroc_subject_mean": "the mean over subjects of each one's AUROC",
     "aurc": "the area under the risk-coverage curve",
@@ -236,15 +245,7 @@ def _page(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
         "",
         sentence,
         "",
-        ""
-        if not one["claims"]
-        else "Declared beforehand, the primary comparison first; differences are paired unless the"
-        " claim says that they are not. Their 95 % intervals (Student's t) tell what other"
-        " questions, and subjects where these are resampled, could have given. The last p is"
-        " adjusted (Holm) over all claims of the [summary](README.md). *Undecided*: not clear of"
-        " zero, or of the margin, after that correction and, where the claim is about the worst"
-        " of several differences and this one lies on the other side, after that for having been"
-        " picked.",
+        "" if not one["claims"] else DECLARED,
         "",
         _claims(one, adjusted) if one["claims"] else "",
     ]

@@ -24,6 +24,12 @@ N_FEW = 6
 QUALITY = ("auroc", "auroc_subject_mean", "ece", "brier_score", "log_loss")
 FEW, ALL = f"{N_FEW} subjects", "all subjects"
 
+RESEMBLE = (
+    "What the training questions resemble: a row a category, and how many of its questions a"
+    " logistic regression on their embeddings takes for which category, having learned these from"
+    " the questions of new subjects; with the first seed."
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class SubjectShift(Experiment):
@@ -118,11 +124,7 @@ class SubjectShift(Experiment):
             not_run.append(f"more subjects against fewer: it takes more than {N_FEW} to learn from")
         if composition:
             tables["training_questions_resemble"] = composition
-            notes.append(
-                "What the training questions resemble: a row a category, and how many of its"
-                " questions a logistic regression on their embeddings takes for which category,"
-                " having learned these from the questions of new subjects; with the first seed."
-            )
+            notes.append(RESEMBLE)
         return Findings(
             differences=differences,
             tables=tables,

@@ -33,6 +33,12 @@ class Model(ABC):
         return "float32"
 
     @property
+    def known_as(self) -> str:
+        """Its revision, or name where it has none, and its precision if that is not the usual."""
+        kind = f" in {self.dtype}" if self.dtype != "float32" else ""
+        return f"{self.name.revision or self.name.name}{kind}"
+
+    @property
     def is_small(self) -> bool:
         """Whether work on it gains from a process for each core more than from threads."""
         return False
