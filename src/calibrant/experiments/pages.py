@@ -198,13 +198,10 @@ def _why(one: Mapping[str, Any], adjusted: Mapping[str, Any]) -> str:
     rulings = list(adjusted["rulings"].values())
     counts = Counter(rulings)
     told = ", ".join(
-        f"{counts[ruling]} {words}"
-        for ruling, words in (
-            ("shown", "shown"), ("reversed", "reversed"), ("undecided", "undecided"),
-            (NOT_RUN, "not run"),
-        )
+        f"{counts[ruling]} {ruling}"
+        for ruling in ("shown", "reversed", "undecided", NOT_RUN)
         if counts[ruling] or ruling == "shown"
-    )  # fmt: skip
+    )
     told = f" of {len(rulings)} claims, {told}."
     first = one["claims"][0]
     if found := one["differences"].get(first["name"]):
