@@ -4,14 +4,13 @@
 
 An answer is 30 tokens of a bare cached decode loop (one pass a token, no bookkeeping) after one
 pass over the question. Every estimator is fitted on a few answers first; then the confidence of a
-batch of answers is timed, alternating with the loop, least of five rounds. Rows: `estimator,
-activation, batch, decode_steps` (multiples of one decode step), `share_of_answer` (of the whole
-answer's time), `flops_share` (forward FLOPs of the confidence over those of the answer).
+batch of answers is timed, in turns with the question's pass and the loop, and medians are
+compared. Rows: `estimator, activation, batch, decode_steps` (multiples of one decode step),
+`share_of_answer` (of the whole answer's time), `flops_share` (forward FLOPs of the confidence over
+those of the answer).
 
-- `lora_prompt`, query: the answer's cache is there, the query is appended, as
+- `lora_prompt`, query and short_query: the answer's cache is there, the query is appended, as
   `answer_with_confidence` does it.
-- `lora_prompt`, query, short: the same with a query of eight tokens; its cost only, it was not
-  tuned for that query.
 - all others: `score` as it is called for answers that exist.
 """
 
@@ -19,9 +18,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,25 +34,24 @@ from calibrant.answers.prompts import Prompts
 from calibrant.errors import CalibrantError
 from calibrant.estimators.estimator import FittedEstimator
 from calibrant.estimators.forms import forms_of
-from calibrant.estimators.lora_prompt import FittedLoraPrompt, LoraPrompt
+from calibrant.estimators.lora_prompt import LoraPrompt
 from calibrant.models import prefix
 from calibrant.models.prefix import Prefix
 from calibrant.records import Answered, Graded
 from calibrant.registry import variants
-from calibrant.training import adapters
 
-ANSWER_TOKENS, ROUNDS, FITTED_ON = 30, 5, 96
+ANSWER_TOKENS, ROUNDS, FITTED_ON = 30, 9, 96
 
 
-def least(work: Callable[[], Any], rounds: int = ROUNDS) -> float:
-    """Least seconds of some rounds, after one to warm up."""
-    work()
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
+def medians(*works: Callable[[], Any], rounds: int = ROUNDS) -> list[float]:
+    """Median seconds of each, in turns, after one round to warm up."""
+    times: list[list[float]] = [[] for _ in works]
+    for _ in range(rounds + 1):
+        for work, mine in zip(works, times):
+            start = time.perf_counter()
+            work()
+            mine.append(time.perf_counter() - start)
+    return [statistics.median(mine[1:]) for mine in times]
 
 
 def flops(work: Callable[[], Any]) -> int:
@@ -82,42 +82,37 @@ def decode(model: LocalModel, rows: list[list[int]], n: int) -> Prefix:
 
 def measure(model: LocalModel, items: list[Answered], fitted: dict[str, Any]) -> list[dict]:  # type: ignore[type-arg]
     """Rows of one batch."""
-    rows = [Prompts(model.tokenizer).question(item.question) for item in items]
-    whole = least(lambda: decode(model, rows, ANSWER_TOKENS))
-    step = (whole - least(lambda: prefix.read(rows, model))) / ANSWER_TOKENS
-    answer_flops = flops(lambda: decode(model, rows, ANSWER_TOKENS))
-    found = []
+    rows = [Prompts.of(model).question(item.question) for item in items]
+    loop = partial(decode, model, rows, ANSWER_TOKENS)
+    read, answer_flops, found = loop(), flops(loop), []
 
     def row(name: str, activation: str, work: Callable[[], Any]) -> None:
-        seconds = least(work)
+        seconds, whole, asked = medians(work, loop, partial(prefix.read, rows, model))
         found.append(
             {
                 "estimator": name,
                 "activation": activation,
                 "batch": len(items),
-                "decode_steps": seconds / step,
+                "decode_steps": seconds * ANSWER_TOKENS / (whole - asked),
                 "share_of_answer": seconds / whole,
                 "flops_share": flops(work) / answer_flops,
             }
         )
 
-    read = decode(model, rows, ANSWER_TOKENS)
-    tuned = fitted["lora_prompt activation=query"]
-    assert isinstance(tuned, FittedLoraPrompt)
-    row("lora_prompt", "query", lambda: tuned.score_read(read, model))
-    with torch.no_grad(), adapters.Merged(model, tuned.config, tuned.weights).on():
-        short = tuned.query[-8:]
-        row("lora_prompt", "query, short", lambda: prefix.logits_after(read, short, model))
     for name, one in fitted.items():
-        activation = "full" if name == "lora_prompt" else "from the text" if one is tuned else ""
-        row(name.split(" activation")[0], activation, lambda one=one: one.score(items, model))
+        how = getattr(one.estimator, "activation", "")
+        if one.score_read(read, model) is not None and how:
+            row(one.estimator.name, how, partial(one.score_read, read, model))
+            how += ", from the text"
+        row(name.split(" activation")[0], how, partial(one.score, items, model))
     return found
 
 
 def fit_all(model: LocalModel, items: list[Graded]) -> dict[str, FittedEstimator]:
     """A form of every estimator, with as little training as will do."""
     half, found = len(items) // 2, {}
-    forms = [*forms_of(variants("estimators")), LoraPrompt(activation="query")]
+    forms = forms_of(variants("estimators"))
+    forms += [LoraPrompt(activation=where) for where in ("query", "short_query")]
     for form in forms:
         label = " ".join(filter(None, (form.name, form.variant)))
         quick = replace(form, n_epochs=1.0) if hasattr(form, "n_epochs") else form

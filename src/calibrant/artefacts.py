@@ -6,7 +6,7 @@ import math
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -168,7 +168,8 @@ def answer_with_confidence(
     costs a few decode steps (docs/cost.md). Where the model has no positions left for the query,
     the answer is cut, or has no confidence, as when it is scored.
     """
-    n_query, most = len(Prompts(model.tokenizer).query), model.max_tokens or math.inf
+    n_query = len(Prompts.of(model, calibrated.estimator.asks).query)
+    most = model.max_tokens or math.inf
 
     def work(
         asked: list[Question], made: Generation, answers: list[Answer]
@@ -176,8 +177,10 @@ def answer_with_confidence(
         items = [Answered(question=q, answer=a) for q, a in zip(asked, answers)]
         fits = all(question.format in calibrated.formats for question in asked)
         fits = fits and not any(question.shots for question in asked)  # confidences see no shots
-        fits = fits and int(made.read.mask_BT.sum(1).max()) + 1 + n_query <= most
-        scores = calibrated.fitted.score_read(made.prefix(model), model) if fits else None
+        fits = fits and int(made.mask_BT.sum(1).max()) + 1 + n_query <= most
+        scores = None
+        with suppress(Mismatch):  # without a whole cache the text is read, which may be refused
+            scores = calibrated.fitted.score_read(made.prefix(model), model) if fits else None
         if scores is None:
             return list(zip(answers, calibrated.confidences(items, model, say)))
         return list(zip(answers, calibrated.from_scores(items, range(len(items)), scores)))

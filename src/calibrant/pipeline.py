@@ -71,7 +71,7 @@ def open_run(
     identity = {
         "model": asdict(model.name),
         **({"dtype": model.dtype} if model.dtype != "float32" else {}),
-        "prompt": Prompts(model.tokenizer).label,
+        "prompt": Prompts.of(model).label,
         "questions": questions,
         **({"files": content(questions)} if any(files_of(questions)) else {}),
         **({"columns": dict(reading.columns)} if reading.columns else {}),

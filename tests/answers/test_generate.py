@@ -7,12 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from transformers import DynamicCache
 
 from calibrant.answers.generate import N_TOP, Generation, answer, ends, greedy, to_answers
 from calibrant.answers.prompts import Prompts
 from calibrant.answers.sample import draw
 from calibrant.models.local import LocalModel
-from calibrant.models.prefix import Prefix
 from calibrant.records import Answered, Question
 
 QUESTIONS = [
@@ -20,7 +20,7 @@ QUESTIONS = [
     for text in ("What is it?", "What is the capital of France and of Paris?", "12?", "Name it.")
 ]
 CHOICES = [Question(text=q.text, choices=("one", "two"), targets=("one",)) for q in QUESTIONS]
-NOTHING = Prefix((), torch.zeros(1, 0))
+NOTHING = (DynamicCache(), torch.zeros(1, 0))
 
 
 def test_equals_transformers_generate(tiny: LocalModel) -> None:
@@ -90,7 +90,9 @@ def test_what_stands_before_the_line_break_in_a_token_is_kept(
     model.tokenizer.add_tokens([last])
     prompts = Prompts(model.tokenizer)
     ids = model.tokenizer("(1, 2" + last)["input_ids"]
-    made = Generation([ids], [[-1.0] * len(ids)], [[[-1.0]] * len(ids)], torch.zeros(1, 1), NOTHING)
+    made = Generation(
+        [ids], [[-1.0] * len(ids)], [[[-1.0]] * len(ids)], torch.zeros(1, 1), *NOTHING
+    )
     (said,) = to_answers(QUESTIONS[:1], made, model, prompts)
     assert (said.text, said.finish_reason, list(said.token_ids)) == (text, "stop", ids)
     asked = prompts.asked(Answered(question=QUESTIONS[0], answer=said), model)

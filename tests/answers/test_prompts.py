@@ -12,7 +12,7 @@ import pytest
 from transformers.utils import chat_template_utils
 
 from calibrant.answers.generate import answer, within
-from calibrant.answers.prompts import QUERY, Prompts, content, messages
+from calibrant.answers.prompts import QUERY, SHORT_QUERY, Prompts, content, messages
 from calibrant.answers.query import query_scores
 from calibrant.errors import Mismatch
 from calibrant.models.local import LocalModel
@@ -33,6 +33,26 @@ def test_query_text_is_the_protocols(tiny: LocalModel) -> None:
     prompts = Prompts(tiny.tokenizer)
     assert QUERY in tiny.tokenizer.decode(list(prompts.query))
     assert len(set(prompts.options)) == 2
+
+
+def test_the_short_query_differs_in_nothing_else(tiny: LocalModel) -> None:
+    """Question, answer and options are those of the paper's query."""
+    usual, short = Prompts.of(tiny), Prompts.of(tiny, SHORT_QUERY)
+    assert SHORT_QUERY in tiny.tokenizer.decode(list(short.query))
+    assert len(short.query) < len(usual.query)
+    item = Answered(question=QUESTION, answer=answer([QUESTION], tiny)[0])
+    assert short.asked(item, tiny)[:2] == usual.asked(item, tiny)[:2]
+    assert short.asked(item, tiny)[2] == list(short.query)
+    assert len(set(short.options)) == 2 and short.label != usual.label
+
+
+def test_what_is_worked_out_is_kept_until_the_template_changes(llama: LocalModel) -> None:
+    model = copy.copy(llama)
+    model.tokenizer = copy.deepcopy(llama.tokenizer)
+    before, ids = Prompts.of(model), Prompts.of(model).query
+    assert Prompts.of(model) is before and Prompts.of(model, SHORT_QUERY) is not before
+    model.tokenizer.chat_template = "{% for m in messages %}{{ m['content'] }}\n{% endfor %}"
+    assert Prompts.of(model).query != ids
 
 
 def test_options_are_the_natural_continuation(tiny: LocalModel) -> None:
@@ -178,6 +198,9 @@ def test_a_template_that_tells_the_date_gives_the_same_prompt_every_day(
         assert days[-1]._frame[1:] == plain._frame[1:]
     assert days[0].label == days[1].label != plain.label
     assert days[0].label_of(asked) == days[1].label_of(asked)
+    model = copy.copy(llama)
+    model.tokenizer = told
+    assert Prompts.of(model).label == days[0].label
 
 
 def test_an_endpoint_is_shown_the_shots_as_turns() -> None:

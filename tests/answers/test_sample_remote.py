@@ -9,10 +9,12 @@ import pytest
 
 from calibrant.answers.sample import Sampling
 from calibrant.answers.sample_remote import sample_remote
-from calibrant.errors import MissingCapability, ModelUnavailable
+from calibrant.errors import InvalidData, MissingCapability, ModelUnavailable
+from calibrant.estimators.needs import require
 from calibrant.estimators.sampling import Sampling as SamplingEstimator
 from calibrant.estimators.semantic_entropy import SemanticEntropy
 from calibrant.estimators.semantic_entropy_probe import SemanticEntropyProbe
+from calibrant.estimators.similarity_graph import SimilarityGraph as Graph
 from calibrant.grades.equivalence import JudgedRemotely, equivalence
 from calibrant.models.model import Capability
 from calibrant.models.remote import RemoteModel, Reply
@@ -142,6 +144,42 @@ def test_kept_samples_without_log_probabilities_serve_nobody_who_needs_them(tmp_
         with pytest.raises(MissingCapability, match=r"which sampling likelihood .*form=counting"):
             SamplingEstimator(form="likelihood", n_samples=1).samples([item], model)
         assert len(server.bodies) == n, "they are in the cache"
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_an_endpoint_is_asked_once_whether_it_tells_log_probabilities(refuses: bool) -> None:
+    """Then what needs them is refused, and what would do is named, before any sample."""
+    forms = [Graph(), *SamplingEstimator.forms()]
+    with ScriptedServer(lambda words: "Yes", failures=(400,) if refuses else ()) as server:
+        model = served(server)
+        with pytest.raises(
+            MissingCapability, match=r"sampling likelihood .*sampling form=counting"
+        ):
+            require(forms, model)
+        assert len(server.bodies) == 1 + refuses
+        require([Graph(), SamplingEstimator()], model)
+        item = Answered(
+            question=FRANCE, answer=Answer(text="Yes", model=model.name, question_id=FRANCE.id)
+        )
+        assert len(SamplingEstimator(n_samples=1).samples([item], model)[0]) == 1
+        assert len(server.bodies) == 2 + refuses and "logprobs" not in server.bodies[-1]
+    told = Reply(text="Yes", log_probs=(-0.1,), top=({"Yes": -0.1},))
+    with ScriptedServer(lambda words: told) as server:
+        require(forms, served(server))
+        assert len(server.bodies) == 1
+
+
+def test_what_compares_is_looked_for_before_any_sample(tmp_path: Path) -> None:
+    with pytest.raises(InvalidData, match="takes a classifier"):
+        SamplingEstimator(equivalence="nli")
+    with pytest.raises(InvalidData, match=r"equivalence .*match, embedding, nli, judge"):
+        SamplingEstimator(equivalence="mtach")  # type: ignore[arg-type]
+    with ScriptedServer(capital) as server:
+        for kind in ("embedding", "nli", "judge"):
+            form = SamplingEstimator(equivalence=kind, judge=str(tmp_path / "none"))  # type: ignore[arg-type]
+            with pytest.raises(ModelUnavailable, match="none"):
+                require([form], served(server))
+        assert not server.bodies
 
 
 def test_a_remote_judge_of_sameness(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ from calibrant.models.model import Capability
 from calibrant.records import Answered, Grade, Graded, ModelName, Question, Verdict
 
 FORMS = [form for cls in registry.variants("estimators").values() for form in cls.forms()]
-FORMS.append(LoraPrompt(activation="query"))
+FORMS += [LoraPrompt(activation="query"), LoraPrompt(activation="short_query")]
 Data = tuple[list[Graded], list[Graded], LocalModel]
 
 

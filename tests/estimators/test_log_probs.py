@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from math import log
 from pathlib import Path
 
@@ -91,6 +92,18 @@ def test_answers_without_log_probabilities_cannot_be_learned_from() -> None:
     one_class = [item(i, True, top_log_probs=(SHARP,)) for i in range(3)]
     with pytest.raises(TooFewClasses, match="all 3"):
         TokenEntropy().fit([*bare, *one_class], [], Given(), 0)
+
+
+def test_an_artefact_counts_what_was_not_graded(tmp_path: Path) -> None:
+    items = [item(i, i % 2 == 0, top_log_probs=((SHARP, FLAT)[i % 2],)) for i in range(80)]
+    unknown = Grade(answer_id="x", verdict=Verdict.UNGRADED, grader="g", reason="r")
+    held = [replace(one, grade=unknown) if i < 9 else one for i, one in enumerate(items)]
+    fitted = TokenEntropy().fit(items, [], Given(), 0)
+    made = calibrate(fitted, Platt(), {"train": [], "validation": [], "calibration": held}, Given())
+    assert made.made_with["n"]["calibration"] == 80
+    assert made.made_with["n_ungraded"] == {"train": 0, "validation": 0, "calibration": 9}
+    made.save(tmp_path)
+    assert "of them ungraded: calibration 9;" in (tmp_path / "README.md").read_text()
 
 
 def test_an_artefact_tells_which_answers_to_give(tmp_path: Path) -> None:

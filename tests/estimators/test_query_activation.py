@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from peft import PeftModel
 
-from calibrant.answers.generate import answer, greedy
+from calibrant.answers.generate import Generation, answer, greedy
 from calibrant.answers.prompts import Prompts
-from calibrant.answers.query import sequences
+from calibrant.answers.query import Activation, row_scores, sequences
 from calibrant.artefacts import answer_with_confidence
 from calibrant.calibration.platt import Platt
 from calibrant.errors import Mismatch
@@ -52,9 +53,9 @@ def items_of(model: LocalModel, limit: int = 6) -> list[Graded]:
     return found
 
 
-def fit(model: LocalModel) -> FittedLoraPrompt:
+def fit(model: LocalModel, activation: Activation = "query") -> FittedLoraPrompt:
     items = items_of(model)
-    settings = LoraPrompt(activation="query", n_epochs=2, learning_rate=0.05)
+    settings = LoraPrompt(activation=activation, n_epochs=2, learning_rate=0.05)
     found = settings.fit(items, items, model, 0)
     assert isinstance(found, FittedLoraPrompt)
     return found
@@ -62,33 +63,38 @@ def fit(model: LocalModel) -> FittedLoraPrompt:
 
 def plain(fitted: FittedLoraPrompt, model: LocalModel, items: list[Graded]) -> list[float]:
     """One row at a time in one pass, the adapter masked by hand on every token before the query."""
-    prompts, found = Prompts(model.tokenizer), []
+    asks, found = fitted.estimator.asks, list[float]()
+    prompts = Prompts(model.tokenizer, asks)
     no, yes = prompts.options
     config = replace(fitted.config, alora_invocation_tokens=list(prompts.query))
     with adapters.attached(model, config, fitted.weights) as peft, torch.no_grad():
-        for row in sequences(items, model):
+        for row in sequences(items, model, asks=asks):
             logits = peft(input_ids=torch.tensor([row])).logits[0, -1]
             found.append((logits[yes] - logits[no]).item())
     return found
 
 
-def test_scores_equal_one_full_pass(model: LocalModel) -> None:
+@pytest.mark.parametrize("activation", ["query", "short_query"])
+def test_scores_equal_one_full_pass(model: LocalModel, activation: Activation) -> None:
     """PEFT's own switch, row by row, is the other side."""
-    fitted, items = fit(model), items_of(model)
+    fitted, items = fit(model, activation), items_of(model)
     expected = plain(fitted, model, items)
     scores = fitted.score(items, model).values
     assert scores == pytest.approx(expected, abs=1e-5)
-    everywhere = replace(fitted.estimator, activation="full")
-    other = FittedLoraPrompt(everywhere, fitted.config, fitted.weights, fitted.query)
-    assert abs(other.score(items, model).values - scores).max() > 1e-3
+    with adapters.attached(model, fitted.config, fitted.weights) as peft:
+        rows = sequences(items, model, asks=fitted.estimator.asks)
+        everywhere = np.array(row_scores(rows, model, peft))
+    assert abs(everywhere - scores).max() > 1e-3
 
 
-@pytest.mark.parametrize("limit", [1, 3, 6])
+@pytest.mark.parametrize(
+    ("limit", "activation"), [(1, "query"), (3, "query"), (6, "query"), (6, "short_query")]
+)
 def test_the_answers_cache_serves_the_confidence(
-    model: LocalModel, limit: int, monkeypatch: pytest.MonkeyPatch
+    model: LocalModel, limit: int, activation: Activation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows end at different lengths, some are cut; one batch and its cache, against full passes."""
-    fitted, items = fit(model), items_of(model, limit)
+    fitted, items = fit(model, activation), items_of(model, limit)
     read, from_cache = type(fitted).score_read, []
     monkeypatch.setattr(
         type(fitted), "score_read", lambda *given: from_cache.append(1) or read(*given)
@@ -110,11 +116,16 @@ def test_the_answers_cache_serves_the_confidence(
     assert [c.value for _, c in again] == pytest.approx(expected, abs=1e-5)
 
 
-def test_without_positions_for_the_query_it_is_as_when_scored(llama: LocalModel) -> None:
+@pytest.mark.parametrize("is_short", [False, True])
+def test_without_positions_for_the_query_it_is_as_when_scored(
+    llama: LocalModel, is_short: bool
+) -> None:
     """The answer is cut at its front, or has none: its cache would go beyond the last position."""
-    items, prompts, most = items_of(llama), Prompts(llama.tokenizer), llama.max_tokens or 0
+    items, most = items_of(llama), llama.max_tokens or 0
     splits = {"train": [], "validation": [], "calibration": items}
-    made = calibrate(ZeroShot().fit(items, [], llama, 0), Platt(), splits, llama)
+    one = fit(llama, "short_query") if is_short else ZeroShot().fit(items, [], llama, 0)
+    prompts = Prompts(llama.tokenizer, one.estimator.asks)
+    made = calibrate(one, Platt(), splits, llama)
 
     def asked(left: int) -> Question:
         """A question that leaves so many positions beside the query."""
@@ -234,6 +245,29 @@ def test_a_cache_that_is_not_whole_is_refused(
         prefix.read(rows, llama)
 
 
+def test_answers_whose_cache_is_not_whole_are_read_from_their_text(
+    llama: LocalModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = items_of(llama)
+    rows = [Prompts(llama.tokenizer).question(question) for question in QUESTIONS[:3]]
+    made = greedy(llama, rows, 4)
+    made.cache.crop(-1)
+    with pytest.raises(Mismatch, match="does not keep keys and values"):
+        made.prefix(llama)
+    splits = {"train": [], "validation": [], "calibration": items}
+    asks = calibrate(ZeroShot().fit(items, [], llama, 0), Platt(), splits, llama)
+    expected = [c.score for _, c in answer_with_confidence(QUESTIONS, asks, llama)]
+    whole = Generation.prefix
+
+    def half(self: Generation, model: LocalModel) -> prefix.Prefix:
+        self.cache.crop(-1)
+        return whole(self, model)
+
+    monkeypatch.setattr(Generation, "prefix", half)
+    found = [c.score for _, c in answer_with_confidence(QUESTIONS, asks, llama)]
+    assert found == pytest.approx(expected, abs=1e-5)
+
+
 def edited(folder: Path, change: Callable[[dict], None], name: str) -> None:  # type: ignore[type-arg]
     path = folder / name
     content = json.loads(path.read_text())
@@ -260,6 +294,9 @@ def test_one_form_is_never_run_as_the_other(llama: LocalModel, tmp_path: Path) -
     def full(content: dict) -> None:  # type: ignore[type-arg]
         content["estimator"]["settings"]["activation"] = "full"
 
+    def shorter(content: dict) -> None:  # type: ignore[type-arg]
+        content["estimator"]["settings"]["activation"] = "short_query"
+
     def elsewhere(content: dict) -> None:  # type: ignore[type-arg]
         content["state"]["engines"] = ["vllm"]
 
@@ -268,6 +305,7 @@ def test_one_form_is_never_run_as_the_other(llama: LocalModel, tmp_path: Path) -
 
     for change, name, match in (
         (full, "artefact.json", "does not act where"),
+        (shorter, "artefact.json", "another tokenizer, template or query"),
         (elsewhere, "artefact.json", "runs on vllm"),
         (unswitched, "adapter/adapter_config.json", "does not act where"),
     ):

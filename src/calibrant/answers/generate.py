@@ -16,7 +16,7 @@ from calibrant.answers.extract import extract
 from calibrant.answers.prompts import Prompts, check_room, decode
 from calibrant.errors import InvalidData
 from calibrant.models.local import LocalModel
-from calibrant.models.prefix import Prefix
+from calibrant.models.prefix import Prefix, kept
 from calibrant.records import Answer, Question
 
 T = TypeVar("T")
@@ -39,22 +39,30 @@ class Generation:
     """Per row and new token the `N_TOP` largest log-probabilities, falling."""
     first: torch.Tensor
     """Log-probabilities (B, V) at the first new position, float32 on the CPU."""
-    read: Prefix
-    """The key-value cache as it stands: all rows' tokens in it, those after a row's end too."""
+    cache: DynamicCache
+    """Keys and values of all rows' tokens but the last, those after a row's end too."""
+    mask_BT: torch.Tensor
+    """1 where there is a token in the cache."""
 
     def prefix(self, model: LocalModel) -> Prefix:
         """What was read of question and answer, without end markers, rows pushed together.
 
         Costs one step where a row was cut at the limit: its last token was not read yet.
+
+        Raises
+        ------
+        Mismatch
+            When the model keeps something else than keys and values of every token.
         """
-        keys, mask_BT = self.read.layers, self.read.mask_BT
-        kept = [row[: len(row) - bool(row and ends(model, row[-1]))] for row in self.ids]
+        read = kept(self.cache, self.mask_BT, model)
+        mask_BT = self.mask_BT
+        told = [row[: len(row) - bool(row and ends(model, row[-1]))] for row in self.ids]
         n_steps = max(map(len, self.ids))
         start = mask_BT.shape[1] - (n_steps - 1)
-        if any(len(row) == n_steps for row in kept):
+        if any(len(row) == n_steps for row in told):
             last = [[row[-1]] for row in self.ids]
             ids_BT = torch.tensor(last, device=model.device)
-            cache = self.read.cache()
+            cache = read.cache()
             mask_BT = torch.cat([mask_BT, torch.ones_like(ids_BT)], 1)
             model.forward(
                 keep=1,
@@ -63,12 +71,12 @@ class Generation:
                 past_key_values=cache,
                 use_cache=True,
             )
-            keys = tuple((layer.keys, layer.values) for layer in cache.layers)
+            read = kept(cache, mask_BT, model)
         places = [
             [*mask[:start].nonzero()[:, 0].tolist(), *range(start, start + len(row))]
-            for mask, row in zip(mask_BT, kept)
+            for mask, row in zip(mask_BT, told)
         ]
-        return Prefix(keys, mask_BT).pick(places)
+        return read.pick(places)
 
 
 def answer(
@@ -117,7 +125,7 @@ def _generated(
     limit: int,
     say: Callable[[str], None],
 ) -> list[T]:
-    prompts = Prompts(model.tokenizer)
+    prompts = Prompts.of(model)
     questions = [within(question, model, limit) for question in questions]
     rows = [prompts.question(question) for question in questions]
     check_room(questions, [len(row) for row in rows], model)
@@ -132,7 +140,7 @@ def _generated(
 
 def within(question: Question, model: LocalModel, n_new: int) -> Question:
     """The question with as many of its shots, the last ones, as the model has positions for."""
-    most, prompts = model.max_tokens, Prompts(model.tokenizer)
+    most, prompts = model.max_tokens, Prompts.of(model)
     while most and question.shots and len(prompts.question(question)) + n_new > most:
         question = replace(question, shots=question.shots[1:])
     return question
@@ -218,10 +226,8 @@ def greedy(
                 done[i] = len(ids[i]) >= limits[i] or ends(model, token, one_line)
         if all(done):
             break
-    layers = tuple((layer.keys, layer.values) for layer in cache.layers)
-    made_BT = mask_BT.new_ones(len(rows), layers[0][0].shape[2] - mask_BT.shape[1])
-    read = Prefix(layers, torch.cat([mask_BT, made_BT], 1))
-    return Generation(ids, log_probs, top, first, read)
+    made_BT = mask_BT.new_ones(len(rows), max(map(len, ids)) - 1)
+    return Generation(ids, log_probs, top, first, cache, torch.cat([mask_BT, made_BT], 1))
 
 
 def _steps(

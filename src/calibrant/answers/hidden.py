@@ -39,7 +39,7 @@ def kept_states(
     say: Callable[[str], None] = print,
 ) -> NDArray[np.float32]:
     """As `hidden_states`, each answer's computed once and kept in `model.cache` where it is set."""
-    label = Prompts(model.tokenizer).label
+    label = Prompts.of(model).label
     key = content_hash(asdict(model.name), label, [*layers], place, str(model.module.dtype))
     folder = model.cache and model.cache / f"hidden-{key}"
 
@@ -73,7 +73,7 @@ def hidden_states(
     n = n_layers(model)
     if wrong := [layer for layer in layers if not -n - 1 <= layer <= n]:
         raise InvalidData(f"{model.name.name} has no layer {wrong[0]}: it has 0 to {n}")
-    prompts = Prompts(model.tokenizer)
+    prompts = Prompts.of(model)
     parts = prompts.all_asked(items, model)
     used = {"question": 1, "query": 3}.get(place, 2)
     rows = [sum(part[:used], []) for part in parts]
@@ -104,7 +104,7 @@ def _span(
     """First position and the one after the last; the answer `ids` begin at `start`."""
     n = len(ids)
     if place == "query":
-        n += len(Prompts(model.tokenizer).query)
+        n += len(Prompts.of(model).query)
     elif place == "question" or not n:
         n = 0
     elif place == "pooled":

@@ -6,9 +6,10 @@ Text is tokenised only for the answers of another model.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from calibrant.errors import Mismatch
@@ -19,6 +20,8 @@ from calibrant.records import LETTERS, Answered, Question, Shot, content_hash
 VERSION = "1"
 QUERY = "Is the proposed answer correct?\nChoices:\n(i): no\n(ii): yes\nAnswer:"
 """A protocol constant: published adapters expect it (Kapoor et al. 2024)."""
+SHORT_QUERY = "Is it correct?"
+"""Of adapters that are tuned to answer it: its few tokens cost little after an answer."""
 ALIKE = "Do both answers say the same?\nChoices:\n(i): no\n(ii): yes\nAnswer:"
 """Ends where the query ends, so the same options answer it."""
 PROBABILITY = "How likely is it that the proposed answer is correct? Answer with a per cent."
@@ -116,11 +119,19 @@ class Prompts:
 
     tokenizer: Any
     """A transformers tokenizer."""
+    asks: str = QUERY
+    """Text of the query."""
+
+    @staticmethod
+    def of(model: LocalModel, asks: str = QUERY) -> Prompts:
+        """Of a model's tokenizer, whose tokens do not change; what was worked out is kept."""
+        template = getattr(model.tokenizer, "chat_template", None)  # a dict where it has several
+        return _kept(model.tokenizer, json.dumps(template, sort_keys=True), asks)
 
     @cached_property
     def _frame(self) -> tuple[str, str, str]:
         """Text before the question, between question and answer, and from answer to options."""
-        return self._framed(QUERY)
+        return self._framed(self.asks)
 
     def _framed(self, request: str) -> tuple[str, str, str]:
         """The same where a request follows the answer; the last text goes up to the reply."""
@@ -211,7 +222,7 @@ class Prompts:
     @cached_property
     def query(self) -> tuple[int, ...]:
         """Token ids from the end of an answer to the place of the verdict."""
-        return self.request(QUERY)
+        return self.request(self.asks)
 
     def request(self, request: str) -> tuple[int, ...]:
         """Token ids from the end of an answer to the reply to a request that follows it."""
@@ -225,7 +236,10 @@ class Prompts:
 
     @cached_property
     def options(self) -> tuple[int, int]:
-        """Token ids of (incorrect, correct): the natural continuation of the query."""
+        """Token ids of (incorrect, correct): the natural continuation of the paper's query.
+
+        They answer the short query, too: what the model knows of them serves.
+        """
         return self._option_pair[1]
 
     @cached_property
@@ -248,7 +262,7 @@ class Prompts:
         return ids[0] if len(ids) == 1 else None
 
     def asked(
-        self, item: Answered, model: LocalModel, request: str = QUERY
+        self, item: Answered, model: LocalModel, request: str = ""
     ) -> tuple[list[int], list[int], list[int]]:
         """(question, answer, query): the one sequence that confidences are learned and read from.
 
@@ -263,14 +277,14 @@ class Prompts:
             ids = list(answer.token_ids[:n])
         else:
             ids = self.answer(item.question, answer.text)
-        after = self.query if request == QUERY else self.request(request)
+        after = self.request(request) if request else self.query
         question = self.question(replace(item.question, shots=()))
         if model.max_tokens:
             ids = ids[max(0, len(question) + len(ids) + len(after) - model.max_tokens) :]
         return question, ids, list(after)
 
     def all_asked(
-        self, items: Sequence[Answered], model: LocalModel, request: str = QUERY
+        self, items: Sequence[Answered], model: LocalModel, request: str = ""
     ) -> list[tuple[list[int], list[int], list[int]]]:
         """`asked` of each item.
 
@@ -323,6 +337,11 @@ class Prompts:
         return f"{self.label}/{len(question.shots)}-shot/{shown}"
 
 
+@lru_cache(maxsize=8)
+def _kept(tokenizer: Any, template: str, asks: str) -> Prompts:
+    return Prompts(tokenizer, asks)
+
+
 def check_room(questions: Sequence[Question], sizes: Sequence[int], model: LocalModel) -> None:
     """Refuse questions with more tokens than the model has positions for.
 
@@ -340,9 +359,9 @@ def check_room(questions: Sequence[Question], sizes: Sequence[int], model: Local
         )
 
 
-def text_record(model: Model) -> dict[str, Any] | None:
+def text_record(model: Model, asks: str = QUERY) -> dict[str, Any] | None:
     """All that the text for a model depends on; None where no text is built for it."""
-    return Prompts(model.tokenizer).record if isinstance(model, LocalModel) else None
+    return Prompts.of(model, asks).record if isinstance(model, LocalModel) else None
 
 
 def decode(tokenizer: Any, ids: Sequence[int], *, one_line: bool = False) -> str:

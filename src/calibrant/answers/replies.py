@@ -18,7 +18,7 @@ def replies(
     texts: Sequence[str], model: LocalModel, *, max_new_tokens: int = 16, n_top: int = 0
 ) -> list[Reply]:
     """The greedy reply to each text, in their order, with the likeliest first tokens."""
-    prompts = Prompts(model.tokenizer)
+    prompts = Prompts.of(model)
     rows = [prompts.posed(text) for text in texts]
 
     def work(batch: list[int]) -> list[Reply]:

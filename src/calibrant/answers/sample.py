@@ -78,7 +78,7 @@ def sample(
     at the model's end marker or at the first line break; a choice is one token.
     """
     kind = () if model.dtype == "float32" else (model.dtype,)
-    key = content_hash(asdict(model.name), Prompts(model.tokenizer).label, sampling.label, *kind)
+    key = content_hash(asdict(model.name), Prompts.of(model).label, sampling.label, *kind)
     return kept_samples(
         questions,
         model.cache and model.cache / f"samples-{key}",
@@ -137,7 +137,7 @@ def _sample_all(
     sampling: Sampling,
     say: Callable[[str], None],
 ) -> list[list[Answer]]:
-    prompts = Prompts(model.tokenizer)
+    prompts = Prompts.of(model)
     questions = [within(question, model, sampling.max_new_tokens) for question in questions]
     rows = [prompts.question(question) for question in questions]
     check_room(questions, [len(row) for row in rows], model)

@@ -44,7 +44,7 @@ class _Local(Talk):
     ) -> None:
         super().__init__()
         self.model, self.n_new, self.one_line, self.say = model, n_new, one_line, say
-        self.prompts = Prompts(model.tokenizer)
+        self.prompts = Prompts.of(model)
         self.rows: list[list[int]] = []
 
     def about(self, items: Sequence[Answered], request: str) -> list[str]:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibrant import metrics
-from calibrant.answers.prompts import QUERY, text_record
+from calibrant.answers.prompts import text_record
 from calibrant.calibration.calibrator import Calibrator, FittedCalibrator
 from calibrant.calibration.cross_fitting import cross_fit
 from calibrant.errors import DamagedFile, InvalidData, Mismatch, NothingGraded
@@ -215,11 +215,14 @@ def calibrate(
                 "revision": model.name.revision,
                 "dtype": model.dtype,
             },
-            "prompts": text_record(model),
-            "query": QUERY,
+            "prompts": text_record(model, fitted.estimator.asks),
+            "query": fitted.estimator.asks,
             "grader": kept[0].grade.grader,
             "data": data,
             "n": {name: len(items) for name, items in splits.items()},
+            "n_ungraded": {
+                name: sum(not item.is_graded for item in items) for name, items in splits.items()
+            },
             "seed": seed,
             "versions": provenance(),
             "metrics": _metrics(calibrator, values, kept, correct, seed),
@@ -306,8 +309,9 @@ def load_calibrated(
     artefact = read_artefact(folder)
     made_with = artefact["made_with"]
     try:
-        if (to_answer or estimator_of(artefact).calls_model) and not allow_mismatch:
-            _check_match(made_with, model, folder)
+        estimator = estimator_of(artefact)
+        if (to_answer or estimator.calls_model) and not allow_mismatch:
+            _check_match(made_with, model, folder, estimator.asks)
         return Calibrated(
             fitted=restored(artefact, Path(folder)),
             calibrator=FittedCalibrator.from_dict(artefact["calibrator"]["fitted"]),
@@ -319,13 +323,13 @@ def load_calibrated(
         raise DamagedFile(f"{folder}/artefact.json is damaged: {error!r}") from error
 
 
-def _check_match(made_with: Mapping[str, Any], model: Model, folder: str | Path) -> None:
+def _check_match(made_with: Mapping[str, Any], model: Model, folder: str | Path, asks: str) -> None:
     made, here = made_with["model"], model.name
     # An endpoint tells no revision: its model is known by its name alone.
     known_as = (made["revision"] or made["name"], here.revision or here.name)
     same = {
         "model": known_as[0] == known_as[1],
-        "tokenizer or template": made_with["prompts"] == text_record(model),
+        "tokenizer, template or query": made_with["prompts"] == text_record(model, asks),
     }
     for what, matches in same.items():
         if not matches:

@@ -37,8 +37,8 @@ It gives each answer of the format {kinds} a probability that it is right.
 - Base model: {shown}, revision `{revision}`; with another model, tokenizer or chat template its
   confidences mean nothing: where one is to run, it is refused. Whose answers a table holds is not
   looked at.
-- Graded by `{made_with["grader"]}`; answers: {_listed(made_with["n"])}; data hash \
-`{made_with["data"]}`; seed {made_with["seed"]}.
+- Graded by `{made_with["grader"]}`; answers: {_listed(made_with["n"])}{_ungraded(made_with)};
+  data hash `{made_with["data"]}`; seed {made_with["seed"]}.
 - Versions: {_listed(made_with["versions"])}.
 {_query(made_with)}
 ## Quality
@@ -65,6 +65,11 @@ Calibrator:
 
 def _listed(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _ungraded(made_with: Mapping[str, Any]) -> str:
+    found = {name: n for name, n in made_with.get("n_ungraded", {}).items() if n}
+    return f", of them ungraded: {_listed(found)}" if found else ""
 
 
 def _rows(values: Mapping[str, Any]) -> str:

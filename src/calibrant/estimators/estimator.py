@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from calibrant.answers.prompts import QUERY
 from calibrant.errors import InvalidData, NothingGraded, TooFewClasses
 from calibrant.models.local import LocalModel
 from calibrant.models.model import Capability, Model
@@ -110,6 +111,11 @@ class Estimator(ABC):
         return bool(self.calls)
 
     @property
+    def asks(self) -> str:
+        """Text of the confidence query, where one is put to the model."""
+        return QUERY
+
+    @property
     def addresses(self) -> tuple[str, ...]:
         """Endpoints that its settings name."""
         return ()
@@ -166,6 +172,13 @@ class Estimator(ABC):
         ----------
         splits
             Answers by split: train, validation, calibration, test.
+        """
+        return None
+
+    def look(self, model: Model) -> None:
+        """Open what it reads beside the model, an encoder or a judge; nothing for most.
+
+        Called before any work, so that what is missing, which is raised, costs none.
         """
         return None
 

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from peft import LoraConfig
 
-from calibrant.answers.prompts import Prompts
-from calibrant.answers.query import Activation, log_odds_after, query_scores
+from calibrant.answers.prompts import QUERY, Prompts
+from calibrant.answers.query import ASKS, Activation, log_odds_after, query_scores
 from calibrant.errors import Mismatch
 from calibrant.estimators.estimator import (
     Estimator,
@@ -37,6 +37,7 @@ ENGINE = "peft"
 ENGINES: dict[Activation, tuple[str, ...]] = {
     "full": ("peft", "llama.cpp", "vllm"),
     "query": ("peft", "llama.cpp"),
+    "short_query": ("peft", "llama.cpp"),
 }
 """What can run each form; vLLM puts an adapter on the whole sequence."""
 
@@ -58,7 +59,8 @@ class LoraPrompt(Estimator):
     layers: tuple[int, ...] = ()
     """Layers that carry it, counted from 0, or from the end if negative; empty for all."""
     activation: Activation = "full"
-    """Where the adapter acts: on every token (the paper's form), or from the query on."""
+    """Where the adapter acts: on every token (the paper's form), from the query on, or from a query
+    of few tokens on, which costs least after an answer."""
     kappa: float = 1.0
     """Weight of the regulariser; 0 switches it off. From the query on there is none."""
     divergence: Literal["jsd", "forward_kl", "reverse_kl"] = "jsd"
@@ -79,6 +81,11 @@ class LoraPrompt(Estimator):
     def variant(self) -> str:
         """The settings that are not the usual ones."""
         return non_default(self)
+
+    @property
+    def asks(self) -> str:
+        """Text of the query."""
+        return ASKS[self.activation]
 
     def fit(
         self,
@@ -114,7 +121,7 @@ class LoraPrompt(Estimator):
             trained = tune(tuning, checking, settings, seed=seed, folder=folder, of=of, say=say)
             adapters.load_trained(peft, trained.weights)
             weights = adapters.take(peft)
-        query = Prompts(base.tokenizer).query
+        query = Prompts.of(base, self.asks).query
         return FittedLoraPrompt(self, config, weights, query, trained.losses, trained.history)
 
     def _tuning(
@@ -125,8 +132,8 @@ class LoraPrompt(Estimator):
         correct: Sequence[bool],
         say: Say = silent,
     ) -> Tuning:
-        if self.activation == "query":
-            return QueryTuning(peft, model, items, correct)
+        if self.activation != "full":
+            return QueryTuning(peft, model, items, correct, self.asks)
         tuning = FullTuning(peft, model, items, correct, self.kappa)
         tuning.divergence = DIVERGENCES[self.divergence]
         if self.kappa and tuning.n_without_reference:
@@ -149,33 +156,37 @@ class FittedLoraPrompt(FittedEstimator):
         self.estimator: LoraPrompt = estimator
         self.config, self.weights = config, weights
         self.query, self.losses, self.history = query, losses, history
-        self._merged: tuple[Any, adapters.Merged] | None = None
+        self._merged: tuple[Any, adapters.Merged | None] | None = None
 
     def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
         """Log-odds of the two options with the adapter on."""
-        base = local(model)
+        base, how = local(model), self.estimator
         with adapters.attached(base, self.config, self.weights) as peft:
-            found = query_scores(items, base, peft, say, self.estimator.activation)
+            found = query_scores(items, base, peft, say, how.activation)
         return Scores.whole(found)
 
     def score_read(self, read: Prefix, model: LocalModel) -> Scores | None:
         """The query, after what was read, when the adapter acts from there on."""
-        if self.estimator.activation != "query":
+        if self.estimator.activation == "full":
             return None
-        if not adapters.can_merge(model):
-            with adapters.attached(model, self.config, self.weights) as peft:
-                return Scores.whole(log_odds_after(read, model, peft))
         if self._merged is None or self._merged[0] is not model.module:
-            self._merged = model.module, adapters.Merged(model, self.config, self.weights)
-        with self._merged[1].on():
-            return Scores.whole(log_odds_after(read, model))
+            can = adapters.can_merge(model)
+            made = adapters.Merged(model, self.config, self.weights) if can else None
+            self._merged = model.module, made
+        asks = self.estimator.asks
+        if merged := self._merged[1]:
+            with merged.on():
+                return Scores.whole(log_odds_after(read, model, asks=asks))
+        with adapters.attached(model, self.config, self.weights) as peft:
+            return Scores.whole(log_odds_after(read, model, peft, asks))
 
     def save(self, folder: Path) -> dict[str, Any]:
         """The adapter in PEFT's format, how the training went, and what can run this form."""
-        invocation = self.query if self.estimator.activation == "query" else ()
+        invocation = () if self.estimator.activation == "full" else self.query
         adapters.save(folder / "adapter", self.config, self.weights, invocation)
         return {
             "history": list(self.history),
+            "query": self.estimator.asks,
             "query_ids": list(self.query),
             "engines": list(ENGINES[self.estimator.activation]),
         }
@@ -191,7 +202,9 @@ class FittedLoraPrompt(FittedEstimator):
         """
         config, weights, invocation = adapters.read(folder / "adapter")
         query = tuple(state["query_ids"])
-        if invocation != (query if estimator.activation == "query" else ()):
+        if state.get("query", QUERY) != estimator.asks:
+            raise Mismatch(f"the adapter in {folder} was tuned for another query")
+        if invocation != (() if estimator.activation == "full" else query):
             raise Mismatch(
                 f"the adapter at {folder / 'adapter'} does not act where the artefact says"
                 f" (activation {estimator.activation!r}): its confidences would be wrong"
@@ -236,4 +249,4 @@ def from_adapter(folder: str | Path, model: LocalModel) -> FittedLoraPrompt:
         targets=() if set(targets) == set(usual.target_modules or ()) else targets,
         layers=(on,) if isinstance(on := config.layers_to_transform, int) else tuple(on or ()),
     )
-    return FittedLoraPrompt(estimator, config, weights, Prompts(model.tokenizer).query)
+    return FittedLoraPrompt(estimator, config, weights, Prompts.of(model).query)

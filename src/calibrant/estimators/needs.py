@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from calibrant import registry
 from calibrant.errors import MissingCapability
 from calibrant.estimators.estimator import Estimator, Say, silent
-from calibrant.models.model import Model
+from calibrant.models.model import Capability, Model
+from calibrant.models.remote import RemoteModel
 from calibrant.records import Answer, Answered
 
 
@@ -32,6 +33,15 @@ def _scored(estimator: Estimator, items: Sequence[Answered] | None) -> list[Answ
     return [i.answer for i in items or () if i.question.format in estimator.formats]
 
 
+def _that_run(cls: type[Estimator], model: Model, items: Sequence[Answered] | None) -> list[str]:
+    """Its name, where all of its forms run; where some do, each with its form."""
+    forms = [form for form in cls.forms() if items is None or _scored(form, items)]
+    run = [form for form in forms if not lacks(form, model, items)]
+    if len(run) == len(forms) or not hasattr(cls, "form"):
+        return [cls.name] if run else []
+    return [f"{cls.name} form={form.settings()['form']}" for form in run]
+
+
 def require(
     estimators: Sequence[Estimator],
     model: Model,
@@ -40,27 +50,31 @@ def require(
 ) -> None:
     """Refuse estimators that cannot run here; answers that lack what one reads are counted.
 
+    An endpoint is asked once whether it tells log-probabilities, where they are needed of it.
+
     Raises
     ------
     MissingCapability
         Naming what is missing, and all estimators that would run.
+    CalibrantError
+        When an encoder or a judge that one reads is missing.
     """
     told = set()
+    if isinstance(model, RemoteModel) and any(Capability.LOGPROBS in e.calls for e in estimators):
+        model.look_for_log_probs()
     for estimator in estimators:
         if missing := lacks(estimator, model, items):
             would = [
-                name
-                for name, cls in registry.variants("estimators").items()
-                if any(
-                    (items is None or _scored(form, items)) and not lacks(form, model, items)
-                    for form in cls.forms()
-                )
+                named
+                for cls in registry.variants("estimators").values()
+                for named in _that_run(cls, model, items)
             ]
             named = " ".join(filter(None, (estimator.name, getattr(estimator, "form", ""))))
             raise MissingCapability(
                 f"{named} needs {', '.join(missing)}, which {model.name.name} does not"
                 f" give; these would run: {', '.join(would)}"
             )
+        estimator.look(model)
         scored = _scored(estimator, items)
         for field in estimator.reads:
             n = sum(not getattr(one, field) for one in scored)

@@ -39,7 +39,7 @@ class FittedPTrue(Unfitted):
     def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
         """Log-odds of the two options."""
         base = local(model)
-        prompts = Prompts(base.tokenizer)
+        prompts = Prompts.of(base)
 
         def work(items: list[Answered], samples: list[list[Answer]]) -> Floats:
             found = [

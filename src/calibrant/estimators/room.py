@@ -32,7 +32,7 @@ def scores_of(
 
 def _without_room(estimator: Estimator, items: Sequence[Answered], model: Model) -> dict[int, str]:
     if estimator.calls_model and isinstance(model, LocalModel):
-        return Prompts(model.tokenizer).without_room(items, model)
+        return Prompts.of(model, estimator.asks).without_room(items, model)
     return {}
 
 

@@ -22,7 +22,7 @@ from calibrant.estimators.estimator import (
     non_default,
     silent,
 )
-from calibrant.grades.equivalence import Equivalence, Group, equivalence, similarities
+from calibrant.grades.equivalence import Equivalence, Group, Kind, equivalence, similarities
 from calibrant.models.local import local
 from calibrant.models.model import Capability, Model
 from calibrant.models.remote import Chat, at_endpoint
@@ -178,13 +178,23 @@ def _given(item: Answered) -> list[Answer]:
 class Compared(Sampled, ABC):
     """An estimator that asks which samples say the same."""
 
-    equivalence: str = "match"
+    equivalence: Kind = "match"
     """How that is told: match, embedding, nli or judge (see grades/equivalence.py)."""
     judge: str = ""
     """The model that compares, where it is not the one that answers; as a judge also one behind an
     endpoint, NAME@URL."""
     threshold: float | None = None
     """Answers at least so similar say the same; None for the usual one."""
+
+    def __post_init__(self) -> None:
+        """A classifier is nobody's usual one."""
+        super().__post_init__()
+        if self.equivalence == "nli" and not self.judge:
+            raise InvalidData("equivalence by NLI takes a classifier: set judge to its folder")
+
+    def look(self, model: Model) -> None:
+        """What compares."""
+        self.comparison(model).look()
 
     @property
     def needs(self) -> frozenset[Capability]:  # type: ignore[override]

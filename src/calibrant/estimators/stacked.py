@@ -80,6 +80,11 @@ class Stacked(Estimator):
         return frozenset().union(*(member.calls for member in self.estimators()))
 
     @property
+    def asks(self) -> str:
+        """The members' longest, for which there must be room."""
+        return max((member.asks for member in self.estimators()), key=len)
+
+    @property
     def addresses(self) -> tuple[str, ...]:
         """The members'."""
         return tuple(url for member in self.estimators() for url in member.addresses)
@@ -94,6 +99,11 @@ class Stacked(Estimator):
     def forms(cls) -> tuple[Estimator, ...]:
         """Of the answer's numbers alone, and with the model's states."""
         return cls(), cls(members=STATES, n_folds=N_FOLDS)
+
+    def look(self, model: Model) -> None:
+        """What the members do."""
+        for member in self.estimators():
+            member.look(model)
 
     def prepare(
         self, splits: Mapping[str, Sequence[Answered]], model: Model, say: Say = silent

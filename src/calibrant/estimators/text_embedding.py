@@ -90,6 +90,10 @@ class TextEmbedding(Estimator):
             return RemoteModel(self.encoder, base_url=self.base_url)
         return encoder_called(self.encoder)
 
+    def look(self, model: Model) -> None:
+        """The encoder."""
+        self._opened()
+
     def prepare(
         self, splits: Mapping[str, Sequence[Answered]], model: Model, say: Say = silent
     ) -> None:

@@ -86,6 +86,10 @@ class TunedEncoder(Estimator):
         """The settings that are not the usual ones."""
         return non_default(self)
 
+    def look(self, model: Model) -> None:
+        """The encoder."""
+        encoder_called(self.encoder)
+
     def fit(
         self,
         train: Sequence[Graded],

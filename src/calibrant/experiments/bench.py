@@ -282,7 +282,7 @@ class Bench:
         n_each = n_per_subject(sizes.train)
         further = [n_each] if n_each > MORE[1] else []  # the key of smaller draws has none
         key = content_hash(
-            asdict(model.name), Prompts(model.tokenizer).label, self.questions,
+            asdict(model.name), Prompts.of(model).label, self.questions,
             content(self.questions), asdict(sizes), list(subsets), seed, *self._own, *further,
         )  # fmt: skip
 

@@ -25,6 +25,10 @@ PAPER = {
     "LoRA + Prompt": LoraPrompt(),
     "LoRA + Prompt from the query on": LoraPrompt(activation="query"),
 }
+FORMS = {
+    **PAPER,
+    "LoRA + Prompt from a short query on": LoraPrompt(activation="short_query"),
+}
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 FURTHER = {
     "probe with query, layer 2": Probe(layers=(2,)),
@@ -37,6 +41,9 @@ FURTHER = {
     "LoRA + Prompt, first two layers": LoraPrompt(layers=(0, 1)),
     "LoRA + Prompt, last two layers": LoraPrompt(layers=(-2, -1)),
     "LoRA + Prompt from the query on, rank 32": LoraPrompt(activation="query", rank=32, alpha=128),
+    "LoRA + Prompt from a short query on, rank 32": LoraPrompt(
+        activation="short_query", rank=32, alpha=128
+    ),
     "LoRA + Prompt from the query on, all linear": LoraPrompt(activation="query", targets=LINEAR),
     "LoRA + Prompt from the query on, all linear, rank 16": LoraPrompt(
         activation="query", targets=LINEAR, rank=16, alpha=64
@@ -84,10 +91,10 @@ class Parameterisation(Experiment):
     )
 
     def run(self, bench: Bench) -> Findings:
-        """The paper's forms on every model and seed; what is chosen from, on one of each."""
+        """The forms on every model and seed; what is chosen from, on one of each."""
         there = bench.splits(bench.models[0], bench.used_seeds[0])
         new = bench.judged(there)[0]
-        chosen = {name: arms.Arm(form) for name, form in PAPER.items()}
+        chosen = {name: arms.Arm(form) for name, form in FORMS.items()}
         done = arms.scored(bench, chosen, subsets=list(dict.fromkeys((new, "seen"))))
         made = arms.panels(bench, done)
         panel = made[new, "platt"]
@@ -105,7 +112,7 @@ class Parameterisation(Experiment):
             last = bench.models[-1].name.name
             few = replace(bench, model_names=(last,), seeds=bench.used_seeds[:1])
             first = bench if bench.full else few
-            every = {name: arms.Arm(form) for name, form in {**PAPER, **FURTHER}.items()}
+            every = {name: arms.Arm(form) for name, form in {**FORMS, **FURTHER}.items()}
             subset = "development" if there["development"] else "seen"
             further = arms.scored(first, every, subsets=(subset,))
             (of_choice,) = arms.panels(first, further).values()

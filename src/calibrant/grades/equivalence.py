@@ -9,7 +9,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,10 @@ class Equivalence(ABC):
     threshold: float = 0.5
     """Answers at least so similar say the same."""
 
+    def look(self) -> None:
+        """Open what compares, so that what is missing is raised before any work."""
+        return None
+
     @abstractmethod
     def similarity(self, pairs: Sequence[Pair], say: Say = print) -> Floats:
         """Of each pair of different answers, (N,)."""
@@ -80,6 +84,10 @@ class Embedded(Equivalence):
     model: str
     """Folder or name of the sentence encoder."""
 
+    def look(self) -> None:
+        """The encoder."""
+        encoder_called(self.model)
+
     def similarity(self, pairs: Sequence[Pair], say: Say = print) -> Floats:
         """Each text is embedded once."""
         texts = list(dict.fromkeys(text for _, a, b in pairs for text in (a, b)))
@@ -101,6 +109,10 @@ class Entails(Equivalence):
     model: str
     """Folder or name of the classifier."""
 
+    def look(self) -> None:
+        """The classifier."""
+        entailment(self.model)
+
     def similarity(self, pairs: Sequence[Pair], say: Say = print) -> Floats:
         """Both directions, for answers that only one of them entails are not the same."""
         there = [(f"{q.text} {a}", f"{q.text} {b}") for q, a, b in pairs]
@@ -118,7 +130,7 @@ class Judged(Equivalence):
 
     def similarity(self, pairs: Sequence[Pair], say: Say = print) -> Floats:
         """P(yes)."""
-        prompts = Prompts(self.model.tokenizer)
+        prompts = Prompts.of(self.model)
         there = [prompts.alike(question, a, b) for question, a, b in pairs]
         back = [prompts.alike(question, b, a) for question, a, b in pairs]
         both = np.array(row_scores([*there, *back], self.model, say=say), dtype=np.float64)
@@ -167,7 +179,7 @@ def _yes(reply: Reply | str) -> float | None:
     return soft if soft is not None else {"yes": 1.0, "no": 0.0}.get(word)
 
 
-KINDS = ("match", "embedding", "nli", "judge")
+Kind = Literal["match", "embedding", "nli", "judge"]
 
 
 def equivalence(
@@ -206,7 +218,7 @@ def equivalence(
         return JudgedRemotely(model=RemoteModel(name, base_url=url), **settings)
     if kind == "judge":
         return Judged(model=LocalModel(judge) if judge else local(model), **settings)
-    raise UnknownName("way to compare answers", kind, KINDS)
+    raise UnknownName("way to compare answers", kind, get_args(Kind))
 
 
 def similarities(how: Equivalence, groups: Sequence[Group], say: Say = print) -> list[Floats]:

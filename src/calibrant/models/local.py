@@ -193,7 +193,11 @@ class LocalModel(Model):
     def forward(self, module: Any = None, keep: int = 0, **inputs: Any) -> Any:
         """A pass of `module` (default: the bare model); `keep` > 0: logits of the last `keep`."""
         if keep and "logits_to_keep" in self._takes:
+            n = inputs["input_ids"].shape[1]
             inputs["logits_to_keep"] = keep
+            if len(inputs["input_ids"]) > 1:
+                # Picked, not cut: the output layer multiplies the rows of a cut one by one.
+                inputs["logits_to_keep"] = torch.arange(max(0, n - keep), n, device=self.device)
         if "position_ids" in self._takes and "attention_mask" in inputs:
             mask_BT = inputs["attention_mask"]
             # A row that has ended may go on beyond the last position beside one that has not.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 from transformers import DynamicCache
 
 from calibrant.errors import Mismatch
@@ -48,23 +49,17 @@ class Prefix:
     @staticmethod
     def join(rows: Sequence[Prefix]) -> Prefix:
         """The inverse of `rows`."""
-        width = max(row.mask_BT.shape[1] for row in rows)
 
         def stack(parts: list[torch.Tensor]) -> torch.Tensor:
-            first = parts[0]
-            made = first.new_zeros(len(parts), first.shape[1], width, first.shape[3])
-            for i, part in enumerate(parts):
-                made[i, :, width - part.shape[2] :] = part[0]
-            return made
+            by_token = [part[0].transpose(0, 1) for part in parts]
+            return pad_sequence(by_token, True, padding_side="left").transpose(1, 2)
 
         layers = tuple(
             (stack([row.layers[i][0] for row in rows]), stack([row.layers[i][1] for row in rows]))
             for i in range(len(rows[0].layers))
         )
-        mask_BT = rows[0].mask_BT.new_zeros(len(rows), width)
-        for i, row in enumerate(rows):
-            mask_BT[i, width - row.mask_BT.shape[1] :] = 1
-        return Prefix(layers, mask_BT)
+        masks = [row.mask_BT[0] for row in rows]
+        return Prefix(layers, pad_sequence(masks, True, padding_side="left"))
 
     def pick(self, chosen: Sequence[Sequence[int]]) -> Prefix:
         """Of each row the places that are chosen, pushed together so that rows end together."""
@@ -103,8 +98,13 @@ def read(rows: Sequence[Sequence[int]], model: LocalModel, module: Any = None) -
         past_key_values=cache,
         use_cache=True,
     )
-    kept = [getattr(layer, "keys", None) for layer in cache.layers]
-    if not kept or any(keys is None or keys.shape[-2] != ids_BT.shape[1] for keys in kept):
+    return kept(cache, mask_BT, model)
+
+
+def kept(cache: DynamicCache, mask_BT: torch.Tensor, model: LocalModel) -> Prefix:
+    """What a model has put into a cache for these tokens; refused as by `read`."""
+    keys = [getattr(layer, "keys", None) for layer in cache.layers]
+    if not keys or any(one is None or one.shape[-2] != mask_BT.shape[1] for one in keys):
         raise Mismatch(
             f"{model.name.name} does not keep keys and values of every token in all layers: nothing"
             " can be read after them; an adapter with activation='full' does without"

@@ -128,6 +128,7 @@ class RemoteModel(Model):
         key = os.environ.get(key_variable, "")
         self._headers = {"authorization": f"Bearer {key}"} if key else {}
         self._clients: Iterator[Any] | None = None
+        self._looked = False
 
     async def __aenter__(self) -> RemoteModel:
         self._open = AsyncExitStack()
@@ -187,6 +188,25 @@ class RemoteModel(Model):
         if seed is not None:
             body["seed"] = seed
         return _reply(await self._post("/chat/completions", body), self.base_url)
+
+    def look_for_log_probs(self) -> None:
+        """Ask once whether log-probabilities are told; from then on `capabilities` says so.
+
+        Raises
+        ------
+        ModelUnavailable
+            When the endpoint does not reply.
+        """
+        if self._looked or Capability.LOGPROBS not in self.capabilities:
+            return
+        asked = [{"role": "user", "content": "Say yes."}]
+        try:
+            reply = run_async(self.chat(asked, max_new_tokens=1, n_top=1))
+        except Refused:
+            reply = run_async(self.chat(asked, max_new_tokens=1))
+        if reply.text and not reply.log_probs:
+            self.capabilities -= {Capability.LOGPROBS}
+        self._looked = True
 
     async def embeddings(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embeddings (N, D) as the endpoint gives them, in the order of the texts."""

@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from calibrant.answers.prompts import Prompts
+from calibrant.answers.prompts import QUERY, Prompts
 from calibrant.models import prefix
 from calibrant.models.local import LocalModel
 from calibrant.models.prefix import Prefix
@@ -39,14 +39,21 @@ class Tuning(ABC):
         `model` with a fresh adapter on it.
     items, correct
         Answers and their verdicts.
+    asks
+        Text of the query.
     """
 
     def __init__(
-        self, peft: Any, model: LocalModel, items: Sequence[Answered], correct: Sequence[bool]
+        self,
+        peft: Any,
+        model: LocalModel,
+        items: Sequence[Answered],
+        correct: Sequence[bool],
+        asks: str = QUERY,
     ) -> None:
         self.peft, self.model = peft, model
         self.correct = torch.tensor(correct, device=model.device)
-        self.prompts = Prompts(model.tokenizer)
+        self.prompts = Prompts.of(model, asks)
         asked = self.prompts.all_asked(items, model)
         self.questions = [question for question, _, _ in asked]
         self.answers = [said for _, said, _ in asked]
@@ -91,7 +98,7 @@ class Tuning(ABC):
 
     @abstractmethod
     def length(self, i: int) -> int:
-        """Tokens that a pass over an item takes."""
+        """Tokens that a pass over an item takes, about as many as need gradients."""
 
     @abstractmethod
     def cross_entropy(self, part: list[int]) -> torch.Tensor:
@@ -111,8 +118,9 @@ class QueryTuning(Tuning):
         self.free = CACHE_BYTES
 
     def length(self, i: int) -> int:
-        """Question, answer and query."""
-        return len(self.questions[i]) + len(self.answers[i]) + len(self.prompts.query)
+        """The query, or half of all: what stands before is read without gradients, but is kept."""
+        n_query = len(self.prompts.query)
+        return max(n_query, (len(self.questions[i]) + len(self.answers[i]) + n_query + 1) // 2)
 
     def cross_entropy(self, part: list[int]) -> torch.Tensor:
         """Of the query, after question and answer as the untuned model reads them."""
