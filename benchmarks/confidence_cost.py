@@ -43,7 +43,7 @@ from calibrant.registry import variants
 ANSWER_TOKENS, ROUNDS, FITTED_ON = 30, 9, 96
 
 
-def medians(*works: Callable[[], Any], rounds: int = ROUNDS) -> list[float]:
+def medians(*works: Callable[[], Any], rounds: int) -> list[float]:
     """Median seconds of each, in turns, after one round to warm up."""
     times: list[list[float]] = [[] for _ in works]
     for _ in range(rounds + 1):
@@ -86,8 +86,9 @@ def measure(model: LocalModel, items: list[Answered], fitted: dict[str, Any]) ->
     loop = partial(decode, model, rows, ANSWER_TOKENS)
     read, answer_flops, found = loop(), flops(loop), []
 
-    def row(name: str, activation: str, work: Callable[[], Any]) -> None:
-        seconds, whole, asked = medians(work, loop, partial(prefix.read, rows, model))
+    def row(name: str, activation: str, work: Callable[[], Any], rounds: int = ROUNDS) -> None:
+        asks = partial(prefix.read, rows, model)
+        seconds, whole, asked = medians(work, loop, asks, rounds=rounds)
         found.append(
             {
                 "estimator": name,
@@ -102,7 +103,7 @@ def measure(model: LocalModel, items: list[Answered], fitted: dict[str, Any]) ->
     for name, one in fitted.items():
         how = getattr(one.estimator, "activation", "")
         if one.score_read(read, model) is not None and how:
-            row(one.estimator.name, how, partial(one.score_read, read, model))
+            row(one.estimator.name, how, partial(one.score_read, read, model), 5 * ROUNDS)
             how += ", from the text"
         row(name.split(" activation")[0], how, partial(one.score, items, model))
     return found

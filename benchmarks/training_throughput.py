@@ -3,7 +3,7 @@
     python benchmarks/training_throughput.py [--model almanac-small] [--json FILE]
 
 Three ways through the same graded answers on the same model, batch by batch in turns, the median
-of five rounds of an epoch's gradients (no optimiser):
+of three rounds of an epoch's gradients (no optimiser):
 
 - plain: random batches padded to the longest; one pass over question, answer and query, one over
   question and reference, one of the untuned model over the same, gradients everywhere
@@ -35,7 +35,7 @@ from calibrant.records import Answered, Question
 from calibrant.training import adapters, losses
 from calibrant.training.prompt_tuning import FullTuning, QueryTuning
 
-BATCH, N, ROUNDS = 32, 256, 5
+BATCH, N, ROUNDS = 32, 256, 3
 LINES = {"": 0, "a few lines": 3, "a passage": 14}
 
 
@@ -76,9 +76,9 @@ def epoch(ways: dict[str, Callable[[list[int]], float]], n: int) -> dict[str, fl
     return times
 
 
-def measure(model: LocalModel, name: str) -> list[dict[str, Any]]:
+def measure(model: LocalModel, kind: str) -> list[dict[str, Any]]:
     """Rows of one kind of context."""
-    context = " ".join(f"Line {i} of the page tells of nothing." for i in range(LINES[name]))
+    context = " ".join(f"Line {i} of the page tells of nothing." for i in range(LINES[kind]))
     open_ended = [q for q in load_questions("almanac") if not q.choices and q.answerable]
     questions = [
         Question(text=q.text, targets=q.targets, context=context)
@@ -110,7 +110,7 @@ def measure(model: LocalModel, name: str) -> list[dict[str, Any]]:
     return [
         {
             "way": way,
-            "context": name,
+            "context": kind,
             "tokens": tokens,
             "examples_per_s": N / seconds,
             "speedup": times["plain"] / seconds,
@@ -126,7 +126,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     model = LocalModel(arguments.model)
-    rows = [row for name in LINES for row in measure(model, name)]
+    rows = [row for kind in LINES for row in measure(model, kind)]
     for row in rows:
         print(
             f"{row['way']:6} context {row['context'] or '-':10} ({row['tokens']:.0f} tokens)"

@@ -52,11 +52,9 @@ Splits = Mapping[str, list[Graded]]
 """train, validation, calibration, seen, development, unseen, unanswerable."""
 SIZES = Sizes(train=2000, validation=300, calibration=500, test=700, unanswerable=280)
 QUICK = Sizes(train=160, validation=60, calibration=100, test=84, unanswerable=56)
-N_SEEDS, N_RESAMPLES = 3, 1000
-QUICK_MODELS = 2
+N_SEEDS, N_RESAMPLES, QUICK_MODELS = 3, 1000, 2
 EXACT = grader_called("exact")
-DEMO = "almanac-small-chat"
-"""The model of `make demo`."""
+DEMO = "almanac-small-chat"  # of `make demo`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +89,8 @@ class Bench:
     """Small sizes, one seed, development subjects in place of unseen ones."""
     full: bool = False
     """The largest sizes, too."""
+    n_choices: int = 0
+    """Only multiple-choice questions, so many of each set of new subjects; 0: the usual test."""
     say: Say = silent
     """Where progress is told."""
     missing: Missing = field(default_factory=Missing)
@@ -219,7 +219,8 @@ class Bench:
             When there is nothing of this format to learn from, to calibrate on or to judge.
         """
         sizes = replace(self.sizes, train=n_train or self.sizes.train)
-        none = replace(sizes, train=0, validation=0, calibration=0)
+        few = {"test": 1, "choice_share": self.n_choices, "unanswerable": 0}
+        none = replace(sizes, train=0, validation=0, calibration=0, **few if self.n_choices else {})
         fitting = self._drawn(model, replace(sizes, unanswerable=0), ("seen",), seed)
         testing = self._drawn(model, none, (*self._held_out, "unanswerable"), 0)
         found: dict[str, list[Graded]] = {
@@ -342,8 +343,7 @@ class Bench:
 
     def has_opened(self, subset: str) -> bool:
         """Whether answers of a subset were looked at."""
-        every = (item for items in self._known.values() for item in items)
-        return any(subset_of(item.question) == subset for item in every)
+        return any(subset_of(i.question) == subset for v in self._known.values() for i in v)
 
     @cached_property
     def _known(self) -> dict[str, list[Graded]]:

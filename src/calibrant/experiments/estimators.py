@@ -6,23 +6,28 @@ import copy
 import json
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 from calibrant.errors import CalibrantError
 from calibrant.estimators.estimator import Estimator, silent
+from calibrant.estimators.lora_prompt import LoraPrompt
 from calibrant.experiments import arms
 from calibrant.experiments.bench import Bench
 from calibrant.experiments.experiment import Experiment, Findings, Row
-from calibrant.experiments.fitting import EPOCH, LONG
+from calibrant.experiments.fitting import EPOCH, LONG, name_of
 from calibrant.experiments.main_table import subsets
 from calibrant.models.local import LocalModel
 from calibrant.records import Format, content_hash
 from calibrant.runs import write_json
 
 N_TIMED, QUICK = 150, 12
+N_CHOICES = 900
+"""Of each set of new subjects, for what can judge nothing else: half of a test are too few."""
+CHEAPER = (LoraPrompt(activation="query"), LoraPrompt(activation="short_query"))
+"""Forms that are no default."""
 NAMES = ("auroc", "brier_score", "ece")
 
 
@@ -42,7 +47,7 @@ class Estimators(Experiment):
         """Costs, one at a time before all else; quality from the main table's scores."""
         tables: dict[str, list[Row]] = {}
         kinds, not_run = bench.formats()
-        every = {kind: arms.every(bench, kind) for kind in kinds}
+        every = {kind: _every(bench, kind) for kind in kinds}
         for kind, (chosen, missing) in every.items():
             not_run += [told for told in missing if told not in not_run]
             for model in bench.models:
@@ -51,7 +56,10 @@ class Estimators(Experiment):
                     cost(bench, timed.estimator, model, kind)
         for kind, (chosen, _) in every.items():
             shown = subsets(bench, kind)  # those of the main table, so that its scores are found
-            done = arms.scored(bench, chosen, kind, shown)
+            alone = {n: arm for n, arm in chosen.items() if arm.estimator.formats == ("choice",)}
+            more = bench if bench.quick else replace(bench, n_choices=N_CHOICES)
+            done = arms.scored(bench, {n: chosen[n] for n in chosen if n not in alone}, kind, shown)
+            done += arms.scored(more, alone, kind, shown)
             made = arms.panels(bench, done)
             for model in bench.models:
                 name = model.name.name
@@ -71,10 +79,20 @@ class Estimators(Experiment):
                 "Quality is Platt-scaled, the mean over seeds, with 95 % intervals. Seconds are for"
                 f" 1,000 answers, measured on {QUICK if bench.quick else N_TIMED} with an"
                 " empty cache and nothing else running: states, samples and replies are computed"
-                " anew, once for all members of an ensemble."
+                " anew, once for all members of an ensemble. What judges multiple choice only has"
+                f" {N_CHOICES} answers of each set of new subjects, all else as many as in the main"
+                " table."
             ],
             not_run=not_run,
         )
+
+
+def _every(bench: Bench, kind: Format) -> tuple[dict[str, arms.Arm], list[str]]:
+    """All forms, those that are no default among them."""
+    chosen, missing = arms.every(bench, kind)
+    more = () if bench.quick else CHEAPER
+    can = [form for form in more if not arms.unavailable(form, bench)]
+    return chosen | {name_of(form): arms.Arm(form) for form in can}, missing
 
 
 def _quality(panel: Any, arm: str, model: str, subset: str) -> Row:
