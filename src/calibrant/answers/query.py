@@ -43,7 +43,7 @@ def option_logits(
     return logits_B2.float()
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def log_odds_after(
     read: Prefix, model: LocalModel, module: Any = None, asks: str = QUERY
 ) -> list[float]:
