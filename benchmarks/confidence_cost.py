@@ -10,7 +10,7 @@ compared. Rows: `estimator, activation, batch, decode_steps` (multiples of one d
 those of the answer).
 
 - `lora_prompt`, query and short_query: the answer's cache is there, the query is appended, as
-  `answer_with_confidence` does it.
+  `answer_with_confidence` does it (it first reads the last token of answers cut at their limit).
 - all others: `score` as it is called for answers that exist.
 """
 

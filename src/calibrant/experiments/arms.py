@@ -19,6 +19,7 @@ from calibrant.experiments.drawing import Bar
 from calibrant.experiments.experiment import Difference, Row
 from calibrant.experiments.fitting import Fit, Floats, calibrated, name_of
 from calibrant.models.local import LocalModel
+from calibrant.models.model import Given
 from calibrant.records import Format, Graded
 
 DEAR = (
@@ -75,12 +76,8 @@ def every(bench: Bench, kind: Format, but: Sequence[str] = ()) -> tuple[dict[str
 def unavailable(estimator: Estimator, bench: Bench) -> str:
     """Why an estimator cannot run here; empty when it can."""
     try:
-        for model in bench.models if estimator.needs else ():
+        for model in bench.models if estimator.needs else (Given(),):
             require([estimator], model)
-        if hasattr(estimator, "encoder"):
-            from calibrant.models.encoder import encoder_called
-
-            encoder_called(estimator.encoder)
     except (MissingExtra, ModelUnavailable, CalibrantError) as error:
         return str(error)
     return ""
