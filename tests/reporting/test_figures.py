@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from calibrant.errors import InvalidData
 from calibrant.reporting import figures
@@ -74,3 +76,13 @@ def test_edge_cases_draw(case: Any, small: Any, tmp_path: Path) -> None:
     ]
     for i, figure in enumerate(drawn):
         assert figures.save(figure, tmp_path, f"edge{i}", about="edge").startswith("<svg")
+
+
+def test_a_long_title_stays_on_the_figure() -> None:
+    """A form's settings are part of its name."""
+    figure = Figure(figsize=figures.PANEL)
+    axes = figure.subplots()
+    figure.subplots_adjust(left=0.17, right=0.97)
+    figures._title(axes, "After: lora_prompt (activation=short_query, platt)")
+    edge = axes.title.get_window_extent(FigureCanvasAgg(figure).get_renderer()).x1
+    assert edge < figure.bbox.x1

@@ -29,6 +29,8 @@ OTHERS = ("#CC79A7", "#009E73", "#56B4E9", "#E69F00", "#000000")
 RIGHT, WRONG = "#009E73", "#E69F00"
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.5)), (0, (6, 1.5, 1.5, 1.5)))
 OF_SUBSET = {"seen": ("o", LEAD), "development": ("^", "#CC79A7"), "unseen": ("s", BEFORE)}
+TITLE_FITS = 34
+"""Characters of a panel's title at its usual size."""
 FONTS = "'Helvetica Neue', Helvetica, Arial, 'DejaVu Sans', sans-serif"
 STYLE: Mapping[str, Any] = {
     "font.family": "DejaVu Sans",
@@ -100,7 +102,7 @@ def _reliability(figure: Any, table: Table, key: Key, title: str, colour: str, n
     x, accuracy, share = bins.confidence[full], bins.accuracy[full], bins.count[full] / p.size
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(5, 1))
     figure.subplots_adjust(left=0.17, right=0.97, bottom=0.11, top=0.93, hspace=0.09)
-    above.set_title(title)
+    _title(above, title)
     above.plot([0, 1], [0, 1], color=QUIET, lw=1, ls=(0, (4, 3)), zorder=1)
     above.vlines(x, bins.low[full], bins.high[full], color=colour, lw=1.4, alpha=0.65)
     above.plot(x, accuracy, color=colour, lw=1, alpha=0.5, zorder=2)
@@ -135,7 +137,7 @@ def histogram(table: Table, key: Key, *, title: str = "", n_bins: int = 20) -> F
         most = 1.12 * max(up.max(), down.max())
         axes.set(xlim=(0, 1), ylim=(-most, most), xlabel="Confidence", ylabel="Answers")
         axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):.0f}")
-        axes.set_title(title or wording.name(key))
+        _title(axes, title or wording.name(key))
         third = n_bins // 3
         for height, va, verdict, n in ((0.95, "top", "right", up), (0.05, "bottom", "wrong", down)):
             where, ha = (0.03, "left") if n[:third].max() <= n[-third:].max() else (0.97, "right")
@@ -218,7 +220,7 @@ def subjects(table: Table, key: Key, *, title: str = "", n_labels: int = 6) -> F
         _label(axes, sorted(dots, key=lambda dot: -abs(dot[0] - dot[1]))[:n_labels])
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
         axes.set(xlabel="Mean confidence of the subject", ylabel="Accuracy of the subject")
-        axes.set_title(title or wording.name(key))
+        _title(axes, title or wording.name(key))
         if len({dot[3] for dot in dots}) > 1:
             axes.legend(frameon=False, loc="upper left", fontsize=9, handletextpad=0.2)
         _grid(axes)
@@ -245,6 +247,12 @@ def _some(table: Table, key: Key) -> tuple[Floats, Floats, Any]:
     if not found[0].size:
         raise InvalidData(f"{wording.name(key)}: no graded answer has a confidence to draw")
     return found
+
+
+def _title(axes: Any, text: str) -> None:
+    """Smaller where it would not fit: a form's settings can be long."""
+    title = axes.set_title(text)
+    title.set_fontsize(title.get_fontsize() * min(1.0, TITLE_FITS / max(1, len(text))))
 
 
 def _grid(axes: Any) -> None:
