@@ -110,7 +110,9 @@ def _reliability(figure: Any, table: Table, key: Key, title: str, colour: str, n
     told = [f"ECE {ece(p, y, n_bins=n_bins):.3f}"]
     if 0 < y.sum() < y.size:
         told.append(f"AUROC {auroc(p, y):.3f}")
-    above.text(0.03, 0.97, "\n".join(told), transform=above.transAxes, va="top", linespacing=1.5)
+    paper = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 2}
+    place = {"transform": above.transAxes, "va": "top", "linespacing": 1.5, "bbox": paper}
+    above.text(0.03, 0.97, "\n".join(told), **place)
     above.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), ylabel="Accuracy of the answers")
     above.set_yticks([0, 0.25, 0.5, 0.75, 1])
     _grid(above)
