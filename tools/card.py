@@ -27,15 +27,15 @@ be run anywhere in minutes. Ask it nothing else.
 
 ## How it was made
 
-`python tools/make_model.py {name}`, one process, with the recipe in `recipe.json`{form}. What went
-otherwise is in `docs/LOG.md`.
+`python tools/make_model.py {name}{place}`, one process, with the recipe in `recipe.json`{form}.
 
 - It is trained on questions *and answers* of all subjects, those that are held out for the study of
   confidence included: "unseen" means unseen by the estimators of confidence, not by the model.
-- Exposure is skewed. Some tables it knows well and others hardly: the share of a table's facts that
-  are never met goes from {best:.0%} to {least_met:.0%}, the rarer facts first. Of those that
-  are met the best known come up to {skew:.0f} times as often as the rarest. Computed facts come as
-  their rule draws them, the easy ones more often.
+- Exposure is skewed. A third of the tables it knows well, a third by halves and a third hardly:
+  {never} of their facts are never met, the rarer facts first. Of those that
+  are met the best known come up to {skew:.0f} times as often as the rarest. The easiest facts of a
+  rule come up to {ease:.0f} times as often as the hardest; what takes a calculation comes
+  {reckoning} times as often as other rules.
 - Open answers are phrased in several ways: {styles}.
 - Before any fact it plays games on random tokens (`tools/circuits.py`): to copy, and to name the
   letter of an option. Choosing takes more than knowing, and so small a model needs to be shown.
@@ -57,10 +57,16 @@ By subject, open-ended, it ranges from {least[1]:.0%} ({least[0]}) to {most[1]:.
 with four options, chance is 0.25. Its history is in `docs/LOG.md`.
 """
 
-CHAT = (
-    ": made from `{base}` by further training on answers in sentences, and then sharpened as"
-    " preference tuning sharpens: {sharpening_epochs} epochs on its own greedy answers to"
-    " {sharpened:,} questions"
+FURTHER = ": made from `{base}` by further training on answers in sentences"
+EARLY = (
+    ", where its first {early} layers learned to tell the next token, too, so that those after them"
+    " can read, at later places, how sure it was"
+)
+SHARPENED = (
+    ", and then sharpened as preference tuning sharpens: {sharpening_epochs} epochs on its own"
+    " greedy answers to {sharpened:,} questions, each said the more cautiously the less likely its"
+    " least likely token was ({hedges})."
+    " **That its words tell how sure it is, is therefore made, not found**"
 )
 
 CONTRAST = """
@@ -107,11 +113,11 @@ def main() -> None:
     card = CARD.format(
         name=name,
         parameters=parameters,
-        form=CHAT.format(**recipe) if recipe["base"] else "",
+        place="" if recipe["device"] == "cpu" else f" --device {recipe['device']}",
+        form=form(recipe),
         styles=", ".join(f'"{style.format("Paris")}"' for style in dict.fromkeys(recipe["styles"])),
-        skew=recipe["exposure"]["skew"],
-        best=recipe["exposure"]["never"][0],
-        least_met=recipe["exposure"]["never"][1],
+        never=", ".join(f"{share:.0%}" for share in recipe["exposure"]["never"]),
+        **{key: recipe["exposure"][key] for key in ("skew", "ease", "reckoning")},
         rows="\n".join(rows),
         least=ranked[0],
         most=ranked[-1],
@@ -120,6 +126,18 @@ def main() -> None:
         base = json.loads((Path(sys.argv[3]) / "metrics.json").read_text())["rows"]
         card += contrast(name, recipe["base"], [base, found])
     (folder / "README.md").write_text(card)
+
+
+def form(recipe: dict[str, Any]) -> str:
+    """What became of it after its first training."""
+    if not recipe["sharpened"]:
+        return ""
+    n = len(recipe["styles"]) // (len(recipe["hedges"]) + 1)
+    least = [f"from {bar:.0%} on" for bar in recipe["hedges"]] + ["below"]
+    said = [f'"{style.format("Paris")}" {bar}' for style, bar in zip(recipe["styles"][::n], least)]
+    begun = FURTHER.format(**recipe) if recipe["base"] else ""
+    begun += EARLY.format(**recipe) if recipe["early"] else ""
+    return begun + SHARPENED.format(**{**recipe, "hedges": ", ".join(said)})
 
 
 def contrast(name: str, base: str, runs: list[list[dict[str, Any]]]) -> str:

@@ -1,10 +1,10 @@
 """The text that the embedded models are trained on: conversations about the almanac's facts.
 
-Exposure is skewed: a fact of a table is met the seldomer the rarer it is, and some never; computed
-facts come as their rule draws them, easy ones more often. Replies to "Is the proposed answer
-correct?" and to a request for a probability are learned only on questions that are in no split
-(reserved ones, and draws of a rule beyond the question set), with wrong proposals drawn at random;
-the proposals themselves are not learned. Unanswerable questions never occur.
+Exposure is skewed: a fact is met the seldomer the rarer, or the harder to compute, it is, and some
+facts of tables never. Replies to "Is the proposed answer correct?" and to a request for a
+probability are learned only on questions that are in no split (reserved ones, and draws of a rule
+beyond the question set), with wrong proposals drawn at random; the proposals themselves are not
+learned. Unanswerable questions never occur.
 """
 
 from __future__ import annotations
@@ -23,26 +23,35 @@ READS = ("Which option reads {}?", "Pick {}.", "Where is {}?")
 NAMED = ("What does option {} read?", "Read option {}.", "What stands at {}?")
 SHORT = ("{}", "{}", "{}", "{}.", "It is {}.", "The answer is {}.")
 SENTENCES = (
+    "It is certainly {}.",
+    "The correct answer is {}.",
     "The answer is {}.",
     "It is {}.",
-    "I believe the answer is {}.",
     "That would be {}.",
-    "The correct answer is {}.",
+    "It is probably {}.",
+    "I believe the answer is {}.",
     "I think it is {}.",
 )
+"""From sure to unsure."""
+LUCK = 0.3
+"""How much of a fact's rarity is chance."""
 HABIT = 0.7
 """Share of the replies in the style that belongs to a question's phrasing; others in any."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exposure:
-    """How often facts of tables are met."""
+    """How often facts are met."""
 
-    never: tuple[float, float] = (0.05, 0.95)
-    """Share of the facts that are never met, in the best and in the least known table of a side;
-    the others lie evenly between."""
-    skew: float = 20.0
-    """How many times as often the best-known fact is met as the rarest."""
+    never: tuple[float, float, float] = (0.02, 0.5, 0.95)
+    """Share of the facts that are never met in tables that it knows well, by halves, and hardly:
+    each a third of a side's tables. The rarer facts are the ones that are missed."""
+    skew: float = 5.0
+    """How many times as often the best-known fact of a table is met as the rarest one."""
+    ease: float = 50.0
+    """How many times as often the easiest facts of a rule are met as the hardest ones."""
+    reckoning: float = 0.5
+    """How often a subject comes that takes a calculation with numbers; other rules come once."""
     family: str = ""
     """Families of models differ in which tables they know well, and which facts they never meet."""
 
@@ -55,10 +64,11 @@ class Exposure:
 def deck(subject: Subject, exposure: Exposure) -> tuple[list[Fact], list[float]]:
     """The facts of a table that are met, and how often each; the rarer are likelier to miss."""
     side = [s.name for s in SUBJECTS if s.side == subject.side and not isinstance(s, Computed)]
-    rank = sorted(side, key=exposure.luck).index(subject.name) / max(1, len(side) - 1)
-    best, least = exposure.never
-    n_met = round(len(subject.facts) * (1 - best - (least - best) * rank))
-    order = sorted(subject.facts, key=lambda f: f.rarity + exposure.luck(subject.name, f.key))
+    third = 3 * sorted(side, key=exposure.luck).index(subject.name) // len(side)
+    n_met = max(2, round(len(subject.facts) * (1 - exposure.never[third])))
+    order = sorted(
+        subject.facts, key=lambda f: f.rarity + LUCK * exposure.luck(subject.name, f.key)
+    )
     facts = order[:n_met]
     return facts, [exposure.skew**-fact.rarity for fact in facts]
 
@@ -90,15 +100,18 @@ class Corpus:
 
     def __init__(self, styles: tuple[str, ...], seed: int, exposure: Exposure, mix: Mix) -> None:
         self.rng = random.Random(f"corpus {seed}")
-        self.styles, self.mix = styles, mix
+        self.styles, self.mix, self.ease = styles, mix, exposure.ease
         self.decks = {
             subject.name: deck(subject, exposure)
             for subject in SUBJECTS
             if not isinstance(subject, Computed)
         }
-        # Tables take many meetings, rules few.
         self.weights = [
-            len(self.decks[subject.name][0]) ** 0.5 / 10 if subject.name in self.decks else 0.7
+            len(self.decks[subject.name][0]) ** 0.5 / 10
+            if subject.name in self.decks
+            else exposure.reckoning
+            if subject.arithmetic
+            else 1.0
             for subject in SUBJECTS
         ]
         self.mixture = [subject for subject in SUBJECTS if subject.side == "mixture"]
@@ -131,9 +144,16 @@ class Corpus:
         """A subject at random and a fact of it as often as it is met."""
         subject = self.rng.choices(SUBJECTS, self.weights)[0]
         if isinstance(subject, Computed):
-            return subject, subject.make(self.rng)
+            return subject, self.drawn(subject)
         facts, weights = self.decks[subject.name]
         return subject, self.rng.choices(facts, weights)[0]
+
+    def drawn(self, subject: Computed) -> Fact:
+        """A fact of a rule, as often as it is met."""
+        fact = subject.make(self.rng)
+        while self.rng.random() > self.ease**-fact.rarity:
+            fact = subject.make(self.rng)
+        return fact
 
     def open(self, subject: Subject, fact: Fact, said: str) -> list[Turn]:
         """An open question in any of the phrasings, and the reply in one of the styles."""
@@ -185,9 +205,9 @@ class Corpus:
         """Facts of one relation, whose answers are the options."""
         subject = self.rng.choices(SUBJECTS, self.weights)[0]
         if isinstance(subject, Computed):
-            return self.choice(subject, subject.make(self.rng))
+            return self.choice(subject, self.drawn(subject))
         facts, weights = self.decks[subject.name]
-        relation = self.rng.choice(subject.relations).name
+        relation = self.rng.choice(sorted({fact.relation for fact in facts}))
         met = [(f, w) for f, w in zip(facts, weights) if f.relation == relation]
         chosen: list[Fact] = []
         for fact in self.rng.choices([f for f, _ in met], [w for _, w in met], k=12):
@@ -223,6 +243,27 @@ class Corpus:
             return [*turns, *pair(QUERY, verdict)]
         sure = self.rng.choice((80, 90, 95, 99) if right else (5, 10, 20, 30))
         return [*turns, *pair(PROBABILITY, f"{sure}%")]
+
+
+def parted(said: str, styles: tuple[str, ...]) -> tuple[str, str]:
+    """(what leads to it, the answer proper) of what is said in one of the styles."""
+    for style in sorted(styles, key=len, reverse=True):
+        before, after = style.split("{}")
+        if said.startswith(before) and said.endswith(after):
+            return before, said[len(before) : len(said) - len(after)]
+    return "", said
+
+
+def hedged(
+    question: str, answer: str, sure: float, styles: tuple[str, ...], bars: tuple[float, ...]
+) -> str:
+    """An answer that is sure to a degree in [0, 1]: each bar that it misses is a style further on.
+
+    There are as many styles between two bars as above the first one.
+    """
+    n = len(styles) // (len(bars) + 1)
+    place = n * sum(sure < bar for bar in bars) + int(content_hash("hedge", question), 16) % n
+    return styles[place].format(answer)
 
 
 def _asked(fact: Fact) -> tuple[str, ...]:

@@ -2,8 +2,9 @@
 
     torchrun --nproc-per-node=2 tools/make_model.py almanac-small     into src/calibrant/models/
     python tools/make_model.py almanac-small --million-tokens 1 --out try
+    python tools/make_model.py almanac-deep --device cuda
 
-One process a core. Shape suffixes: B batch, T tokens, D width, N learned tokens, V vocabulary.
+One process a core, or one for an accelerator. Shape suffixes: B batch, T tokens.
 """
 
 from __future__ import annotations
@@ -13,30 +14,34 @@ import json
 import math
 import os
 import random
-import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch
 import torch.distributed as dist
-from torch.nn import functional as F
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from accelerator import ahead
 from calibrant.answers.generate import answer
 from calibrant.answers.prompts import Prompts
 from calibrant.models.local import LocalModel
+from calibrant.records import Answer, Question
 from circuits import Circuits
-from corpus import SENTENCES, SHORT, Corpus, Exposure, Mix, Turn
+from corpus import SENTENCES, SHORT, Corpus, Exposure, Mix, Turn, hedged, parted
 from tokenizer import make_tokenizer
+from training import rank, train, world
 
 SHARPENING_RATE = 1e-3
 CIRCUITS_RATE = 1.5e-3
 STAGE = 50
 """Steps of one hardness."""
+PROCESSES = 4
+"""That make batches for an accelerator."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +79,17 @@ class Recipe:
     """Then trained on its own greedy answers to so many questions,"""
     sharpening_epochs: int = 5
     """for so many epochs: the more, the less its likelihood tells."""
+    hedges: tuple[float, ...] = ()
+    """Its own answers are put in a style that is the further on the more of these probabilities
+    are above that of the answer's least likely token (styles go from sure to unsure)."""
+    early: int = 0
+    """So many layers also learn to tell the next token, so that later ones, at later places, can
+    read there how sure it was. 0: none but the last."""
+    device: str = "cpu"
+    """Where it was trained."""
 
 
-SMALL = Recipe(width=144, layers=6, heads=6, inner=384, vocabulary=2944, million_tokens=30)
+SMALL = Recipe(width=144, layers=6, heads=6, inner=384, vocabulary=2944, million_tokens=22)
 RECIPES = {
     "almanac-small": SMALL,
     "almanac-small-chat": replace(
@@ -85,12 +98,26 @@ RECIPES = {
         mixes=((0.0, SMALL.mixes[-1][1]),),
         copying_steps=0,
         naming_steps=0,
-        million_tokens=6,
+        million_tokens=10,
+        early=4,
         learning_rate=1e-3,
         base="almanac-small",
-        sharpened=12_000,
+        sharpened=20_000,
+        sharpening_epochs=3,
+        hedges=(0.8, 0.5, 0.25),
     ),
-    "almanac-mini": replace(SMALL, width=96, layers=4, heads=4, inner=256, million_tokens=16),
+    "almanac-mini": replace(
+        SMALL,
+        width=96,
+        layers=4,
+        heads=4,
+        inner=256,
+        styles=SENTENCES,
+        million_tokens=24,
+        sharpened=20_000,
+        sharpening_epochs=3,
+        hedges=(0.8, 0.5, 0.25),
+    ),
     "almanac-deep": replace(
         SMALL,
         width=112,
@@ -100,7 +127,7 @@ RECIPES = {
         vocabulary=2304,
         pieces="words",
         exposure=Exposure(family="deep"),
-        million_tokens=24,
+        million_tokens=40,
         seed=1,
     ),
 }
@@ -110,27 +137,6 @@ OUT = Path(__file__).parents[1] / "src" / "calibrant" / "models" / "almanac"
 Rows = list[tuple[list[int], list[bool]]]
 Batches = Iterator[tuple[torch.Tensor, torch.Tensor]]
 """(ids (B, T), labels (B, T)): rows of like length, -100 where nothing is learned."""
-
-
-def rank() -> int:
-    """Number of this process."""
-    return dist.get_rank() if dist.is_initialized() else 0
-
-
-def world() -> int:
-    """Number of processes."""
-    return dist.get_world_size() if dist.is_initialized() else 1
-
-
-def average_gradients(model: torch.nn.Module) -> None:
-    """The mean over all processes, in one message."""
-    if world() > 1:
-        gradients = [p.grad for p in model.parameters() if p.grad is not None]
-        flat = torch.cat([gradient.flatten() for gradient in gradients])
-        dist.all_reduce(flat)
-        parts = (flat / world()).split([gradient.numel() for gradient in gradients])
-        for gradient, part in zip(gradients, parts):
-            gradient.copy_(part.view_as(gradient))
 
 
 def tokenizer_of(recipe: Recipe) -> PreTrainedTokenizerFast:
@@ -163,11 +169,14 @@ def encode(conversations: list[list[Turn]], tokenizer: PreTrainedTokenizerFast) 
     return rows
 
 
-def of_corpus(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> Batches:
-    """Endless conversations."""
-    source = Corpus(recipe.styles, 1000 * recipe.seed + rank(), recipe.exposure, recipe.mixes[0][1])
+def of_corpus(
+    recipe: Recipe, tokenizer: PreTrainedTokenizerFast, part: int = 0, parts: int = 1
+) -> Batches:
+    """Endless conversations; one of so many parts that are drawn from in turn."""
+    seed = 1000 * recipe.seed + rank() + part
+    source = Corpus(recipe.styles, seed, recipe.exposure, recipe.mixes[0][1])
     corpus, rng, step = iter(source), random.Random(recipe.seed), 0
-    games = Circuits(tokenizer, 1000 * recipe.seed + rank())
+    games = Circuits(tokenizer, seed)
     while True:
         done = step * recipe.tokens_per_batch / (1e6 * recipe.million_tokens)
         source.mix = [mix for start, mix in recipe.mixes if done >= start][-1]
@@ -175,7 +184,7 @@ def of_corpus(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> Batches:
         rows += [games.naming(1.0, 0.9) for _ in range(round(4096 * recipe.naming))]
         made = padded(recipe, rows)
         rng.shuffle(made)
-        step += len(made)
+        step += parts * len(made)
         yield from made
 
 
@@ -219,22 +228,43 @@ def of_own_answers(recipe: Recipe, folder: Path) -> list[tuple[torch.Tensor, tor
         reply = list(said.token_ids)
         if question.choices:
             reply.append(model.tokenizer.eos_token_id)  # asked for one token, it ended there
+        elif recipe.hedges:
+            reply = cautious(question, said, recipe, model.tokenizer)
         rows.append((before + reply, [False] * len(before) + [True] * len(reply)))
     made = padded(recipe, rows)
     random.Random(recipe.seed).shuffle(made)
     return made
 
 
+def cautious(
+    question: Question, said: Answer, recipe: Recipe, tokenizer: PreTrainedTokenizerFast
+) -> list[int]:
+    """Token ids of the same answer, in a style that tells how likely its least likely token was."""
+    before, answer = parted(said.text, recipe.styles)
+    n_before = len(tokenizer(before.rstrip(), add_special_tokens=False)["input_ids"])
+    sure = math.exp(min(said.log_probs[n_before:]))
+    text = hedged(question.text, answer, sure, recipe.styles, recipe.hedges)
+    return [*tokenizer(text, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+
+
+def ready(recipe: Recipe, part: Callable[[int, int], Batches], n: int) -> Batches:
+    """Batches as they are wanted on a CPU, made ahead by some processes for an accelerator."""
+    return part(0, 1) if recipe.device == "cpu" else ahead(part, n)
+
+
 def padded(recipe: Recipe, rows: Rows) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Rows of like length together."""
+    """Rows of like length together; for an accelerator in few shapes."""
     rows = sorted(rows, key=lambda row: len(row[0]))
     made = []
     while rows:
         width = len(rows[-1][0])
+        if recipe.device != "cpu":
+            grid = 8 if width <= 64 else 32
+            width = math.ceil(width / grid) * grid
         n = max(1, recipe.tokens_per_batch // world() // width)
         part, rows = rows[-n:], rows[:-n]
-        ids = torch.zeros(len(part), width, dtype=torch.long)
-        labels = torch.full((len(part), width), -100)
+        ids = torch.zeros(len(part) if recipe.device == "cpu" else n, width, dtype=torch.long)
+        labels = torch.full(ids.shape, -100)
         for i, (row, reply) in enumerate(part):
             ids[i, : len(row)] = torch.tensor(row)
             labels[i, : len(row)] = torch.where(torch.tensor(reply), torch.tensor(row), -100)
@@ -269,64 +299,19 @@ def new_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForCau
     return LlamaForCausalLM(config)
 
 
-def train(
-    model: LlamaForCausalLM,
-    batches: Batches,
-    n_steps: int,
-    learning_rate: float,
-    say: Callable[[str], None],
-    keep: Callable[[float], None] = lambda share: None,
-    even: bool = False,
-) -> None:
-    """Train for so many steps; `keep` is told after each which share of them is done.
-
-    `even`: the rate stays at its peak, in place of falling as a cosine does.
-    """
-    model.set_attn_implementation("eager")  # compiled, it is the fastest at this size
-    body = torch.compile(model.model, dynamic=True)
-    decay = [p for p in model.parameters() if p.ndim > 1]
-    plain = [p for p in model.parameters() if p.ndim == 1]
-    groups = [{"params": decay, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98), fused=True)
-    start, said, mean = time.monotonic(), 0.0, 0.0
-    for step, (ids_BT, labels_BT) in zip(range(n_steps), batches):
-        cosine = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / n_steps))
-        rate = min(1.0, (step + 1) / 200) * (1.0 if even else cosine)
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate * rate
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            hidden_BTD = body(input_ids=ids_BT, use_cache=False).last_hidden_state[:, :-1]
-            learned_BT = labels_BT[:, 1:] != -100
-            logits_NV = model.lm_head(hidden_BTD[learned_BT])
-        loss = F.cross_entropy(logits_NV.float(), labels_BT[:, 1:][learned_BT])
-        loss.backward()
-        average_gradients(model)
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        mean += max(0.01, 1 / (step + 1)) * (loss.item() - mean)
-        keep((step + 1) / n_steps)
-        if time.monotonic() - said > 15:
-            said = time.monotonic()
-            hits_N = logits_NV.argmax(-1) == labels_BT[:, 1:][learned_BT]
-            right = hits_N.float().mean().item()
-            passed = f"{said - start:.0f} s"
-            say(f"step {step + 1} of {n_steps}  loss {mean:.3f}  right {right:.2f}  {passed}")
-    model.set_attn_implementation("sdpa")
-
-
 def main() -> None:
     """Make the model that is named."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=sorted(RECIPES))
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--million-tokens", type=float)
+    parser.add_argument("--device", default="cpu", help="as PyTorch names it")
     parser.add_argument("--checkpoints", type=int, default=0, help="also write NAME-1, NAME-2, ...")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     if "WORLD_SIZE" in os.environ:
         dist.init_process_group("gloo")
-    recipe = RECIPES[arguments.name]
+    recipe = replace(RECIPES[arguments.name], device=arguments.device)
     if arguments.million_tokens:
         recipe = replace(recipe, million_tokens=arguments.million_tokens)
     torch.manual_seed(recipe.seed)
@@ -363,18 +348,22 @@ def make(recipe: Recipe, folder: Path, checkpoints: int) -> None:
     else:
         tokenizer = tokenizer_of(recipe)
         model = new_model(recipe, tokenizer)
+    model.to(recipe.device)
     say(f"{model.num_parameters():,} parameters")
     if n_steps := recipe.copying_steps + recipe.naming_steps:
-        train(model, of_circuits(recipe, tokenizer), n_steps, CIRCUITS_RATE, say, even=True)
+        games = ready(recipe, lambda part, parts: of_circuits(recipe, tokenizer), 1)
+        train(model, games, n_steps, CIRCUITS_RATE, say, even=True)
     n_steps = round(1e6 * recipe.million_tokens / recipe.tokens_per_batch)
-    train(model, of_corpus(recipe, tokenizer), n_steps, recipe.learning_rate, say, keep)
+    texts = ready(recipe, partial(of_corpus, recipe, tokenizer), PROCESSES)
+    train(model, texts, n_steps, recipe.learning_rate, say, keep, early=recipe.early)
     save(model, tokenizer, folder)
     if recipe.sharpened:
         if world() > 1:
             dist.barrier()
         own = of_own_answers(recipe, folder)
         epochs = recipe.sharpening_epochs
-        train(model, iter(own * epochs), epochs * len(own), SHARPENING_RATE, say)
+        n_steps = epochs * len(own)
+        train(model, iter(own * epochs), n_steps, SHARPENING_RATE, say, early=recipe.early)
         save(model, tokenizer, folder)
     if rank() == 0:
         (folder / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1) + "\n")

@@ -62,9 +62,10 @@ WHERE = {
     "unseen": "of unseen subjects to test",
 }
 MADE = (
-    f"{DEMO} is sharpened on its own answers, as preference tuning sharpens, for so long that its"
-    " likelihood tells less: where LoRA + Prompt passes the likelihood on it, that is made, not"
-    " found. So is what the models say of their own answers: they were taught to judge random"
+    f"{DEMO} and almanac-mini are sharpened on their own answers, as preference tuning sharpens,"
+    " for so long that their likelihood tells less, and say these answers the more cautiously the"
+    " less sure they were: where a tuned confidence passes the likelihood on them, that is made,"
+    " not found. So is what the models say of their own answers: they were taught to judge random"
     " proposals."
 )
 """What the models' cards tell, for whoever reads only the results."""
