@@ -28,6 +28,7 @@ be run anywhere in minutes. Ask it nothing else.
 ## How it was made
 
 `python tools/make_model.py {name}{place}`, one process, with the recipe in `recipe.json`{form}.
+What went otherwise is in `docs/LOG.md`.
 
 - It is trained on questions *and answers* of all subjects, those that are held out for the study of
   confidence included: "unseen" means unseen by the estimators of confidence, not by the model.

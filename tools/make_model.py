@@ -305,7 +305,7 @@ def main() -> None:
     parser.add_argument("name", choices=sorted(RECIPES))
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--million-tokens", type=float)
-    parser.add_argument("--device", default="cpu", help="as PyTorch names it")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--checkpoints", type=int, default=0, help="also write NAME-1, NAME-2, ...")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
