@@ -108,11 +108,14 @@ def curves(
                 axes.plot(
                     x, y, color=colour, marker="o", ms=4, lw=1.6 * lines, label=name, zorder=3
                 )
-                for place, text in (marks or {}).get(title, {}).get(name, ()):
+                for j, (place, text) in enumerate(
+                    sorted((marks or {}).get(title, {}).get(name, ()))
+                ):
                     at = next(p[:2] for p in points if p[0] == place)
+                    side, va = (-7, "top") if j % 2 and not lines else (7, "bottom")
                     axes.plot(*at, "o", ms=9, mfc="none", mec=colour, zorder=4)
                     axes.annotate(
-                        text, at, (0, 7), textcoords="offset points", ha="center", va="bottom",
+                        text, at, (0, side), textcoords="offset points", ha="center", va=va,
                         color=colour, weight="bold", zorder=5, path_effects=HALO,
                     )  # fmt: skip
                 whole = [p for p in points if p[2] is not None and p[3] is not None]

@@ -15,6 +15,7 @@ from calibrant.experiments.compare import Panel, difference
 from calibrant.experiments.drawing import Point, curves
 from calibrant.experiments.experiment import Claim, Difference, Experiment, Findings, Row
 from calibrant.experiments.fitting import Floats, correct_of, forms
+from calibrant.models.local import embedded
 from calibrant.records import Format
 
 BEST = {"choice": "max_softmax", "open": "sequence_likelihood mean"}
@@ -96,15 +97,17 @@ class LikelihoodVsScale(Experiment):
             marks={"AUROC": named}, lines=False,
         )  # fmt: skip
         notes = [f"At chance on multiple choice: {', '.join(at_chance)}."] if at_chance else []
+        if {model.name.name for model in bench.models} <= set(embedded()):
+            not_run.append(
+                "training checkpoints: tools/make_model.py writes them (--checkpoints);"
+                " name each with --model"
+            )
         return Findings(
             differences={} if reason else _claims(bench, panels),
             tables={"by_model": table},
             figures={"scale": figure},
             notes=notes,
-            not_run=[
-                *not_run,
-                "training checkpoints: tools/make_model.py writes them; name each with --model",
-            ],
+            not_run=not_run,
             untestable=reason,
         )
 
