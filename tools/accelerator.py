@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-Batch = tuple[torch.Tensor, torch.Tensor]
-Step = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+Batch = tuple[torch.Tensor, ...]
+Step = Callable[..., tuple[torch.Tensor, torch.Tensor]]
 AHEAD = 64
 """Batches that each process holds ready."""
 
@@ -28,20 +28,20 @@ class Recorded:
         self.stream.wait_stream(torch.cuda.current_stream())
         torch.cuda.set_stream(self.stream)
 
-    def __call__(self, ids_BT: torch.Tensor, labels_BT: torch.Tensor) -> Batch:
-        shape = ids_BT.shape
+    def __call__(self, *batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        shape = batch[0].shape
         if shape not in self.made:  # the first time plainly: it sets up what recording needs
             self.made[shape] = None
-            return self.step(ids_BT.cuda(), labels_BT.cuda())
+            return self.step(*(part.cuda() for part in batch))
         if self.made[shape] is None:
-            held = ids_BT.cuda(), labels_BT.cuda()
+            held = [part.cuda() for part in batch]
             graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
                 told = self.step(*held)
             self.made[shape] = graph, held, told
         graph, held, told = self.made[shape]
-        held[0].copy_(ids_BT)
-        held[1].copy_(labels_BT)
+        for place, part in zip(held, batch):
+            place.copy_(part)
         graph.replay()
         return told
 

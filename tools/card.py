@@ -65,9 +65,12 @@ EARLY = (
 )
 SHARPENED = (
     ", and then sharpened as preference tuning sharpens: {sharpening_epochs} epochs on its own"
-    " greedy answers to {sharpened:,} questions, each said the more cautiously the less likely its"
-    " least likely token was ({hedges})."
-    " **That its words tell how sure it is, is therefore made, not found**"
+    " greedy answers to {sharpened:,} questions. Meanwhile its state after {sure} layers learned to"
+    " hold how likely these answers had been before: of each token where it is foretold, and of"
+    " the whole answer at its end. So what it says is sharpened, and what it can know of it is not:"
+    " large models are found to hold such knowledge (Kadavath et al. 2022), one so small did not."
+    " **How well a confidence that is tuned on its states does is therefore made, not found**; its"
+    ' words ("certainly", "I think") tell nothing'
 )
 
 CONTRAST = """
@@ -133,12 +136,9 @@ def form(recipe: dict[str, Any]) -> str:
     """What became of it after its first training."""
     if not recipe["sharpened"]:
         return ""
-    n = len(recipe["styles"]) // (len(recipe["hedges"]) + 1)
-    least = [f"from {bar:.0%} on" for bar in recipe["hedges"]] + ["below"]
-    said = [f'"{style.format("Paris")}" {bar}' for style, bar in zip(recipe["styles"][::n], least)]
     begun = FURTHER.format(**recipe) if recipe["base"] else ""
     begun += EARLY.format(**recipe) if recipe["early"] else ""
-    return begun + SHARPENED.format(**{**recipe, "hedges": ", ".join(said)})
+    return begun + SHARPENED.format(**recipe)
 
 
 def contrast(name: str, base: str, runs: list[list[dict[str, Any]]]) -> str:

@@ -32,7 +32,6 @@ SENTENCES = (
     "I believe the answer is {}.",
     "I think it is {}.",
 )
-"""From sure to unsure."""
 LUCK = 0.3
 """How much of a fact's rarity is chance."""
 HABIT = 0.7
@@ -252,18 +251,6 @@ def parted(said: str, styles: tuple[str, ...]) -> tuple[str, str]:
         if said.startswith(before) and said.endswith(after):
             return before, said[len(before) : len(said) - len(after)]
     return "", said
-
-
-def hedged(
-    question: str, answer: str, sure: float, styles: tuple[str, ...], bars: tuple[float, ...]
-) -> str:
-    """An answer that is sure to a degree in [0, 1]: each bar that it misses is a style further on.
-
-    There are as many styles between two bars as above the first one.
-    """
-    n = len(styles) // (len(bars) + 1)
-    place = n * sum(sure < bar for bar in bars) + int(content_hash("hedge", question), 16) % n
-    return styles[place].format(answer)
 
 
 def _asked(fact: Fact) -> tuple[str, ...]:

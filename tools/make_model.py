@@ -19,6 +19,7 @@ from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
@@ -26,13 +27,13 @@ import torch
 import torch.distributed as dist
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from accelerator import ahead
+from accelerator import Batch, ahead
 from calibrant.answers.generate import answer
 from calibrant.answers.prompts import Prompts
 from calibrant.models.local import LocalModel
-from calibrant.records import Answer, Question
+from calibrant.records import Answer
 from circuits import Circuits
-from corpus import SENTENCES, SHORT, Corpus, Exposure, Mix, Turn, hedged, parted
+from corpus import SENTENCES, SHORT, Corpus, Exposure, Mix, Turn, parted
 from tokenizer import make_tokenizer
 from training import rank, train, world
 
@@ -79,9 +80,10 @@ class Recipe:
     """Then trained on its own greedy answers to so many questions,"""
     sharpening_epochs: int = 5
     """for so many epochs: the more, the less its likelihood tells."""
-    hedges: tuple[float, ...] = ()
-    """Its own answers are put in a style that is the further on the more of these probabilities
-    are above that of the answer's least likely token (styles go from sure to unsure)."""
+    sure: int = 0
+    """After so many layers its state also learns to hold how likely its own answers were before
+    that, by token and as wholes: what is sharpened is what it says, not what it could know of it.
+    0: none."""
     early: int = 0
     """So many layers also learn to tell the next token, so that later ones, at later places, can
     read there how sure it was. 0: none but the last."""
@@ -102,9 +104,9 @@ RECIPES = {
         early=4,
         learning_rate=1e-3,
         base="almanac-small",
-        sharpened=20_000,
-        sharpening_epochs=3,
-        hedges=(0.8, 0.5, 0.25),
+        sharpened=60_000,
+        sharpening_epochs=4,
+        sure=5,
     ),
     "almanac-mini": replace(
         SMALL,
@@ -114,9 +116,9 @@ RECIPES = {
         inner=256,
         styles=SENTENCES,
         million_tokens=24,
-        sharpened=20_000,
-        sharpening_epochs=3,
-        hedges=(0.8, 0.5, 0.25),
+        sharpened=60_000,
+        sharpening_epochs=2,
+        sure=3,
     ),
     "almanac-deep": replace(
         SMALL,
@@ -134,9 +136,12 @@ RECIPES = {
 OUT = Path(__file__).parents[1] / "src" / "calibrant" / "models" / "almanac"
 
 
-Rows = list[tuple[list[int], list[bool]]]
-Batches = Iterator[tuple[torch.Tensor, torch.Tensor]]
-"""(ids (B, T), labels (B, T)): rows of like length, -100 where nothing is learned."""
+Rows = list[tuple[Any, ...]]
+"""Token ids, which of them are learned, and for own answers how likely: two numbers a token."""
+UNTOLD = (-1.0, -1.0)
+Batches = Iterator[Batch]
+"""(ids (B, T), labels (B, T)): rows of like length, -100 where nothing is learned; for own answers
+also how likely (B, T, 2), -1 where that is not told."""
 
 
 def tokenizer_of(recipe: Recipe) -> PreTrainedTokenizerFast:
@@ -214,8 +219,8 @@ def of_circuits(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> Batches:
         yield from made[:STAGE]
 
 
-def of_own_answers(recipe: Recipe, folder: Path) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Batches of questions, each with the model's own greedy answer."""
+def of_own_answers(recipe: Recipe, folder: Path) -> list[Batch]:
+    """Batches of questions, each with the model's own greedy answer and how likely that is."""
     model = LocalModel(str(folder))
     source = Corpus(
         recipe.styles, 1000 * recipe.seed + 500 + rank(), recipe.exposure, recipe.mixes[0][1]
@@ -224,27 +229,30 @@ def of_own_answers(recipe: Recipe, folder: Path) -> list[tuple[torch.Tensor, tor
     asked = Prompts(model.tokenizer)
     rows: Rows = []
     for question, said in zip(questions, answer(questions, model)):
-        before = asked.question(question)
-        reply = list(said.token_ids)
+        before, reply = asked.question(question), list(said.token_ids)
+        told = likely(said, recipe, model.tokenizer)
         if question.choices:
             reply.append(model.tokenizer.eos_token_id)  # asked for one token, it ended there
-        elif recipe.hedges:
-            reply = cautious(question, said, recipe, model.tokenizer)
-        rows.append((before + reply, [False] * len(before) + [True] * len(reply)))
+            told.append(told[-1])
+        learned = [False] * len(before) + [True] * len(reply)
+        rows.append((before + reply, learned, [UNTOLD] * (len(before) - 1) + told))
     made = padded(recipe, rows)
     random.Random(recipe.seed).shuffle(made)
     return made
 
 
-def cautious(
-    question: Question, said: Answer, recipe: Recipe, tokenizer: PreTrainedTokenizerFast
-) -> list[int]:
-    """Token ids of the same answer, in a style that tells how likely its least likely token was."""
-    before, answer = parted(said.text, recipe.styles)
+def likely(
+    said: Answer, recipe: Recipe, tokenizer: PreTrainedTokenizerFast
+) -> list[tuple[float, float]]:
+    """From the last token before an answer on: how likely the next one was, and at the end all.
+
+    Of the answer proper only; which of the styles it comes in tells nothing.
+    """
+    before, _ = parted(said.text, recipe.styles)
     n_before = len(tokenizer(before.rstrip(), add_special_tokens=False)["input_ids"])
-    sure = math.exp(min(said.log_probs[n_before:]))
-    text = hedged(question.text, answer, sure, recipe.styles, recipe.hedges)
-    return [*tokenizer(text, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+    proper = said.log_probs[n_before:]
+    told = [UNTOLD] * n_before + [(math.exp(log_prob), -1.0) for log_prob in proper]
+    return [*told, (-1.0, math.exp(sum(proper)))]
 
 
 def ready(recipe: Recipe, part: Callable[[int, int], Batches], n: int) -> Batches:
@@ -252,7 +260,7 @@ def ready(recipe: Recipe, part: Callable[[int, int], Batches], n: int) -> Batche
     return part(0, 1) if recipe.device == "cpu" else ahead(part, n)
 
 
-def padded(recipe: Recipe, rows: Rows) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def padded(recipe: Recipe, rows: Rows) -> list[Batch]:
     """Rows of like length together; for an accelerator in few shapes."""
     rows = sorted(rows, key=lambda row: len(row[0]))
     made = []
@@ -265,10 +273,13 @@ def padded(recipe: Recipe, rows: Rows) -> list[tuple[torch.Tensor, torch.Tensor]
         part, rows = rows[-n:], rows[:-n]
         ids = torch.zeros(len(part) if recipe.device == "cpu" else n, width, dtype=torch.long)
         labels = torch.full(ids.shape, -100)
-        for i, (row, reply) in enumerate(part):
+        sures = [torch.full((*ids.shape, 2), -1.0)] if len(part[0]) > 2 else []
+        for i, (row, reply, *sure) in enumerate(part):
             ids[i, : len(row)] = torch.tensor(row)
             labels[i, : len(row)] = torch.where(torch.tensor(reply), torch.tensor(row), -100)
-        made.append((ids, labels))
+            for place, told in zip(sures, sure):
+                place[i, : len(row)] = torch.tensor(told)
+        made.append((ids, labels, *sures))
     return made
 
 
@@ -363,7 +374,10 @@ def make(recipe: Recipe, folder: Path, checkpoints: int) -> None:
         own = of_own_answers(recipe, folder)
         epochs = recipe.sharpening_epochs
         n_steps = epochs * len(own)
-        train(model, iter(own * epochs), n_steps, SHARPENING_RATE, say, early=recipe.early)
+        train(
+            model, iter(own * epochs), n_steps, SHARPENING_RATE, say,
+            early=recipe.early, sure=recipe.sure,
+        )  # fmt: skip
         save(model, tokenizer, folder)
     if rank() == 0:
         (folder / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1) + "\n")

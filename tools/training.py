@@ -17,6 +17,7 @@ from transformers import LlamaForCausalLM
 from accelerator import Batch, Recorded, Step
 
 EARLY_WEIGHT = 0.5
+SURE_WEIGHT = 2.0
 
 
 def rank() -> int:
@@ -49,22 +50,24 @@ def train(
     keep: Callable[[float], None] = lambda share: None,
     even: bool = False,
     early: int = 0,
+    sure: int = 0,
 ) -> None:
     """Train for so many steps; `keep` is told after each which share of them is done.
 
     `even`: the rate stays at its peak, in place of falling as a cosine does. `early`: so many
-    layers learn to tell the next token, too.
+    layers learn to tell the next token, too. `sure`: after so many layers two numbers can be read
+    that the batches tell, from 0 to 1 (B, T, 2), negative where they tell none.
     """
     model.set_attn_implementation("eager")  # compiled, it is the fastest at this size
     rate = torch.tensor(learning_rate, device=model.device)
-    step = stepping(model, rate, early)
+    step = stepping(model, rate, early, sure)
     if model.device.type == "cuda":
         step = Recorded(step)
     start, said, mean = time.monotonic(), 0.0, torch.tensor(0.0, device=model.device)
-    for done, (ids_BT, labels_BT) in zip(range(n_steps), batches):
+    for done, batch in zip(range(n_steps), batches):
         cosine = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done / n_steps))
         rate.fill_(learning_rate * min(1.0, (done + 1) / 200) * (1.0 if even else cosine))
-        loss, right = step(ids_BT, labels_BT)
+        loss, right = step(*batch)
         mean += max(0.01, 1 / (done + 1)) * (loss - mean)
         keep((done + 1) / n_steps)
         if time.monotonic() - said > 15:
@@ -74,24 +77,29 @@ def train(
     model.set_attn_implementation("sdpa")
 
 
-def stepping(model: LlamaForCausalLM, rate: torch.Tensor, early: int) -> Step:
+def stepping(model: LlamaForCausalLM, rate: torch.Tensor, early: int, sure: int) -> Step:
     """A step at the rate that is there at the time: (loss, share of the tokens that are right)."""
+    readout = torch.nn.Linear(model.config.hidden_size, 2, device=model.device)
+    torch.nn.init.zeros_(readout.weight)
     on_cpu = model.device.type == "cpu"
     body = torch.compile(model.model, dynamic=True) if on_cpu else model.model
     decay = [p for p in model.parameters() if p.ndim > 1]
     plain = [p for p in model.parameters() if p.ndim == 1]
+    plain += readout.parameters() if sure else []
     groups = [{"params": decay, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(
         groups, lr=rate, betas=(0.9, 0.98), fused=True, capturable=not on_cpu
     )
 
-    def step(ids_BT: torch.Tensor, labels_BT: torch.Tensor) -> Batch:
+    def step(
+        ids_BT: torch.Tensor, labels_BT: torch.Tensor, sure_BT2: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         with torch.autocast(model.device.type, dtype=torch.bfloat16):
             told = body(
                 input_ids=ids_BT,
                 attention_mask=None if on_cpu else causal(ids_BT),
                 use_cache=False,
-                output_hidden_states=early > 0,
+                output_hidden_states=early + sure > 0,
             )
             states = [told.last_hidden_state[:, :-1]]
             if early:
@@ -102,7 +110,10 @@ def stepping(model: LlamaForCausalLM, rate: torch.Tensor, early: int) -> Step:
                 states, labels = [state[learned] for state in states], labels[learned]
             logits, *soon = (model.lm_head(state) for state in states)
         loss = _loss(logits, labels)
-        (loss + EARLY_WEIGHT * sum(_loss(other, labels) for other in soon)).backward()
+        whole = loss + EARLY_WEIGHT * sum(_loss(other, labels) for other in soon)
+        if sure_BT2 is not None:
+            whole = whole + SURE_WEIGHT * _apart(readout, told.hidden_states[sure], sure_BT2)
+        whole.backward()
         average_gradients(model)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -121,3 +132,16 @@ def causal(ids_BT: torch.Tensor) -> torch.Tensor:
 
 def _loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return F.cross_entropy(logits.float().flatten(0, -2), labels.flatten())
+
+
+def _apart(
+    readout: torch.nn.Module, state_BTD: torch.Tensor, sure_BT2: torch.Tensor
+) -> torch.Tensor:
+    """The log loss of each of the two numbers where it is told, together."""
+    state = state_BTD.float()
+    scaled = state * state.pow(2).mean(-1, keepdim=True).add(1e-6).rsqrt()
+    known = (sure_BT2 >= 0).float()
+    losses = F.binary_cross_entropy_with_logits(
+        readout(scaled), sure_BT2.clamp(min=0), weight=known, reduction="none"
+    )
+    return (losses.sum((0, 1)) / known.sum((0, 1)).clamp(min=1)).sum()

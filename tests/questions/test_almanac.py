@@ -15,7 +15,7 @@ from calibrant.questions.splits import by_split, subset_of
 from calibrant.records import Question
 
 sys.path.append(str(Path(__file__).parents[2] / "tools"))
-from corpus import SENTENCES, SHORT, Corpus, Exposure, Mix, hedged, parted
+from corpus import SENTENCES, SHORT, Corpus, Exposure, Mix, parted
 
 CATEGORIES = {"world", "numbers", "words", "measures"}
 SIDES = ("mixture", "development", "unseen")
@@ -138,14 +138,3 @@ def test_easy_facts_of_a_rule_are_met_more_often() -> None:
 def test_an_answer_is_found_in_its_style(style: str, answer: str) -> None:
     assert parted(style.format(answer), SENTENCES) == (style.split("{}")[0], answer)
     assert parted(answer, SENTENCES) == ("", answer)
-
-
-def test_the_less_sure_an_answer_the_further_on_its_style() -> None:
-    bars = (0.8, 0.5, 0.25)
-    places = [
-        SENTENCES.index(hedged("Capital of France?", "{}", sure, SENTENCES, bars))
-        for sure in (1.0, 0.8, 0.79, 0.5, 0.3, 0.25, 0.2, 0.0)
-    ]
-    assert [place // 2 for place in places] == [0, 0, 1, 1, 2, 2, 3, 3]
-    used = {hedged(f"Question {n}?", "{}", 0.9, SENTENCES, bars) for n in range(20)}
-    assert used == set(SENTENCES[:2])
