@@ -5,6 +5,8 @@ python benchmarks/spent.py experiment all --out DIR --data DIR
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -33,9 +35,13 @@ def spent(arguments: list[str]) -> dict[str, float]:
         start_new_session=True,
     )
     peak = 0.0
-    while process.poll() is None:
-        peak = max(peak, memory(process.pid))
-        time.sleep(0.5)
+    try:
+        while process.poll() is None:
+            peak = max(peak, memory(process.pid))
+            time.sleep(0.5)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
     if process.returncode:
         sys.exit(process.returncode)
     return {"seconds": round(time.perf_counter() - start, 1), "peak_GiB": round(peak, 2)}

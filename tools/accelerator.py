@@ -22,14 +22,14 @@ class Recorded:
 
     def __init__(self, step: Step) -> None:
         self.step = step
-        self.made: dict[torch.Size, Any] = {}
+        self.made: dict[tuple[int, torch.Size], Any] = {}
         self.pool = torch.cuda.graph_pool_handle()
         self.stream = torch.cuda.Stream()  # the default one cannot be recorded
         self.stream.wait_stream(torch.cuda.current_stream())
         torch.cuda.set_stream(self.stream)
 
     def __call__(self, *batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        shape = batch[0].shape
+        shape = len(batch), batch[0].shape
         if shape not in self.made:  # the first time plainly: it sets up what recording needs
             self.made[shape] = None
             return self.step(*(part.cuda() for part in batch))
@@ -40,7 +40,7 @@ class Recorded:
                 told = self.step(*held)
             self.made[shape] = graph, held, told
         graph, held, told = self.made[shape]
-        for place, part in zip(held, batch):
+        for place, part in zip(held, batch, strict=True):
             place.copy_(part)
         graph.replay()
         return told

@@ -65,19 +65,20 @@ EARLY = (
 )
 SHARPENED = (
     ", and then sharpened as preference tuning sharpens: {sharpening_epochs} epochs on its own"
-    " greedy answers to {sharpened:,} questions. Meanwhile its state after {sure} layers learned to"
-    " hold how likely these answers had been before: of each token where it is foretold, and of"
-    " the whole answer at its end. So what it says is sharpened, and what it can know of it is not:"
-    " large models are found to hold such knowledge (Kadavath et al. 2022), one so small did not."
-    " **How well a confidence that is tuned on its states does is therefore made, not found**; its"
-    ' words ("certainly", "I think") tell nothing'
+    " greedy answers to {sharpened:,} questions of all subjects, those of the study among them."
+    " Meanwhile its state after {sure} layers learned to hold how likely these answers had been"
+    " before (not whether they were right): of each token where it is foretold, and of the whole"
+    " answer at its end. So sharpening takes less from its states than from its likelihood. Large"
+    " models are found to know how sure they are (Kadavath et al. 2022); this one is taught it."
+    " **How well a confidence that is tuned on its states does is therefore"
+    ' made, not found**. Its words, "certainly" or "I think", were not chosen by how sure it is'
 )
 
 CONTRAST = """
 ## What sharpening does to its confidence
 
-Beside `{base}` in the same run (open-ended, {n} answers a subset, 95 % intervals). How long it was
-sharpened was chosen for this contrast, by seen and development subjects (`docs/LOG.md`).
+Each in a run of its own (open-ended, {n} answers a subset, 95 % intervals). How it was
+sharpened was chosen by seen and development subjects (`docs/LOG.md`).
 
 | | `{base}` | `{name}` |
 |---|---|---|

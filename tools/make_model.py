@@ -35,7 +35,7 @@ from calibrant.records import Answer
 from circuits import Circuits
 from corpus import SENTENCES, SHORT, Corpus, Exposure, Mix, Turn, parted
 from tokenizer import make_tokenizer
-from training import rank, train, world
+from training import least, rank, train, world
 
 SHARPENING_RATE = 1e-3
 CIRCUITS_RATE = 1.5e-3
@@ -79,10 +79,10 @@ class Recipe:
     sharpened: int = 0
     """Then trained on its own greedy answers to so many questions,"""
     sharpening_epochs: int = 5
-    """for so many epochs: the more, the less its likelihood tells."""
+    """for so many epochs."""
     sure: int = 0
     """After so many layers its state also learns to hold how likely its own answers were before
-    that, by token and as wholes: what is sharpened is what it says, not what it could know of it.
+    that, by token and as wholes, so that sharpening takes less from it than from the likelihood.
     0: none."""
     early: int = 0
     """So many layers also learn to tell the next token, so that later ones, at later places, can
@@ -372,6 +372,7 @@ def make(recipe: Recipe, folder: Path, checkpoints: int) -> None:
         if world() > 1:
             dist.barrier()
         own = of_own_answers(recipe, folder)
+        own = own[: least(len(own))]
         epochs = recipe.sharpening_epochs
         n_steps = epochs * len(own)
         train(

@@ -1,13 +1,13 @@
 """The training loop of the embedded models, one process a core or one for an accelerator.
 
-Shape suffixes: B batch, T tokens, V vocabulary.
+Shape suffixes: B batch, T tokens, D width.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 import torch.distributed as dist
@@ -30,10 +30,19 @@ def world() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
-def average_gradients(model: torch.nn.Module) -> None:
+def least(n: int) -> int:
+    """The least of the processes' numbers."""
+    if world() == 1:
+        return n
+    found = torch.tensor(n)
+    dist.all_reduce(found, dist.ReduceOp.MIN)
+    return int(found)
+
+
+def average_gradients(parameters: Sequence[torch.nn.Parameter]) -> None:
     """The mean over all processes, in one message."""
     if world() > 1:
-        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        gradients = [p.grad for p in parameters if p.grad is not None]
         flat = torch.cat([gradient.flatten() for gradient in gradients])
         dist.all_reduce(flat)
         parts = (flat / world()).split([gradient.numel() for gradient in gradients])
@@ -81,6 +90,7 @@ def stepping(model: LlamaForCausalLM, rate: torch.Tensor, early: int, sure: int)
     """A step at the rate that is there at the time: (loss, share of the tokens that are right)."""
     readout = torch.nn.Linear(model.config.hidden_size, 2, device=model.device)
     torch.nn.init.zeros_(readout.weight)
+    learning = [*model.parameters(), *(readout.parameters() if sure else [])]
     on_cpu = model.device.type == "cpu"
     body = torch.compile(model.model, dynamic=True) if on_cpu else model.model
     decay = [p for p in model.parameters() if p.ndim > 1]
@@ -111,10 +121,10 @@ def stepping(model: LlamaForCausalLM, rate: torch.Tensor, early: int, sure: int)
             logits, *soon = (model.lm_head(state) for state in states)
         loss = _loss(logits, labels)
         whole = loss + EARLY_WEIGHT * sum(_loss(other, labels) for other in soon)
-        if sure_BT2 is not None:
+        if sure and sure_BT2 is not None:
             whole = whole + SURE_WEIGHT * _apart(readout, told.hidden_states[sure], sure_BT2)
         whole.backward()
-        average_gradients(model)
+        average_gradients(learning)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()

@@ -14,9 +14,8 @@ from torch.nn import functional as F
 
 sys.path.append(str(Path(__file__).parents[2] / "tools"))
 from accelerator import Batch, ahead
-from calibrant.models.local import LocalModel
-from calibrant.records import Answer, ModelName
-from make_model import RECIPES, UNTOLD, Recipe, likely, new_model, padded
+from calibrant.models.local import LocalModel, locate
+from make_model import RECIPES, Recipe, new_model, of_own_answers, padded
 from training import train
 
 ROWS = [(list(range(1, n + 1)), [i > n // 2 for i in range(n)]) for n in range(4, 90)]
@@ -72,46 +71,65 @@ def test_an_early_layer_learns_to_tell_the_next_token_too(
     assert soon[1] < soon[0] / 2
 
 
-def test_how_likely_an_answer_was_is_told_of_the_answer_proper(recipe: Recipe) -> None:
-    tokenizer = LocalModel("almanac-mini").tokenizer
-    ids = tokenizer("The answer is Paris.", add_special_tokens=False)["input_ids"]
-    n_style = len(tokenizer("The answer is", add_special_tokens=False)["input_ids"])
-    log_probs = [-9.0] * n_style + [-0.1] * (len(ids) - n_style)
-    said = Answer(
-        question_id="",
-        text="The answer is Paris.",
-        model=ModelName(name="almanac-mini"),
-        log_probs=tuple(log_probs),
-    )
-    told = likely(said, recipe, tokenizer)
-    assert told[:n_style] == [UNTOLD] * n_style
-    assert [next_one for next_one, _ in told[n_style:-1]] == pytest.approx(
-        [np.exp(-0.1)] * (len(ids) - n_style)
-    )
-    assert told[-1] == (-1.0, pytest.approx(np.exp(-0.1 * (len(ids) - n_style))))
-    assert len(told) == len(ids) + 1  # the first is of the token before the answer
+@pytest.fixture(scope="module")
+def own(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> tuple[LocalModel, list[Batch]]:
+    """Batches of a model's own answers, a question a batch."""
+    model = LocalModel("almanac-mini")
+    folder = Path(locate("almanac-mini"))
+    few = replace(recipe, sharpened=24, tokens_per_batch=1)
+    return model, of_own_answers(few, folder)
+
+
+def test_how_likely_an_answer_was_is_told_where_it_is_foretold_and_at_its_end(
+    own: tuple[LocalModel, list[Batch]],
+) -> None:
+    model, batches = own
+    kinds = set()
+    for ids, labels, sure in batches:
+        assert ids.shape == labels.shape == sure.shape[:2] and len(ids) == 1
+        with torch.no_grad():
+            log_probs = model.module(input_ids=ids).logits.float().log_softmax(-1)[0]
+        places = (sure[0, :, 0] >= 0).nonzero()[:, 0]
+        expected = log_probs[places, ids[0, places + 1]]
+        assert torch.allclose(sure[0, places, 0], expected.exp(), atol=0.02)
+        ends = (sure[0, :, 1] >= 0).nonzero()[:, 0]
+        kinds.add(len(ends))  # a choice ends at its letter and at the end marker
+        assert ends[-1] == ids.shape[1] - 1
+        assert torch.allclose(sure[0, ends, 1], expected.sum().exp().expand(len(ends)), atol=0.03)
+        assert (labels[0, places + 1] == ids[0, places + 1]).all()
+    assert kinds == {1, 2}
+
+
+def test_an_accelerator_gets_what_is_told_with_filled_up_rows() -> None:
+    rows = [(row, reply, [(0.5, 0.25)] * len(row)) for row, reply in ROWS]
+    for device in ("cpu", "cuda"):
+        batches = padded(replace(RECIPES["almanac-small"], device=device), rows)
+        assert all(sure.shape == (*ids.shape, 2) for ids, _, sure in batches)
+        n_told = sum(int((sure[..., 0] == 0.5).sum()) for _, _, sure in batches)
+        assert n_told == sum(len(row) for row, _ in ROWS)
+        assert {float(i) for _, _, sure in batches for i in sure[..., 1].unique()} <= {0.25, -1.0}
 
 
 def test_a_layer_learns_to_hold_what_is_told_of_its_places(
     recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Linearly readable after it, at places that were told and by what these places show."""
+    """Linearly readable after it, each of the two where it is told, and only if it is to learn."""
     monkeypatch.setattr(torch, "compile", lambda module, dynamic: module)
     tokenizer = LocalModel("almanac-mini").tokenizer
-    ids = torch.randint(5, 100, (64, 12), generator=torch.Generator().manual_seed(0))
+    ids = torch.randint(5, 100, (48, 12), generator=torch.Generator().manual_seed(0))
     sure = torch.full((*ids.shape, 2), -1.0)
     sure[:, 6, 0] = (ids[:, 2] + ids[:, 6]) % 2  # no linear map of the embeddings tells this
-    sure[:, 6, 1] = 1 - sure[:, 6, 0]
+    sure[:, 9, 1] = (ids[:, 3] + ids[:, 9]) % 2
     explained = []
     for layer in (0, 1):
         torch.manual_seed(0)
         model = new_model(recipe, tokenizer)
-        batch = (ids, ids, sure) if layer else (ids, ids)
-        train(model, iter([batch] * 300), 300, 1e-2, lambda line: None, sure=layer)
+        train(model, iter([(ids, ids, sure)] * 200), 200, 1e-2, lambda line: None, sure=layer)
         with torch.no_grad():
-            state = model(input_ids=ids, output_hidden_states=True).hidden_states[1][:, 6]
-        known = np.c_[state.numpy(), np.ones(len(ids))]
-        target = sure[:, 6, 0].numpy()
-        left = target - known @ np.linalg.lstsq(known, target, rcond=None)[0]
-        explained.append(1 - left.var() / target.var())
-    assert explained[1] > 0.8 > 0.6 > explained[0]
+            states = model(input_ids=ids, output_hidden_states=True).hidden_states[1]
+        for number, place in enumerate((6, 9)):
+            known = np.c_[states[:, place].numpy(), np.ones(len(ids))]
+            target = sure[:, place, number].numpy()
+            left = target - known @ np.linalg.lstsq(known, target, rcond=None)[0]
+            explained.append(1 - left.var() / target.var())
+    assert min(explained[2:]) > 0.8 > 0.6 > max(explained[:2])

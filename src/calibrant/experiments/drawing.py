@@ -95,7 +95,8 @@ def curves(
 ) -> Figure:
     """A panel a title, a line a series with its interval, dashed levels to compare with.
 
-    Marks are texts at points of a series, named by their x. Without lines the points stand alone.
+    Marks are texts at points of a series, named by their x. Without lines the points stand alone,
+    and the texts by turns above and below them.
     """
     with styled():
         figure = Figure(figsize=(max(6.4, 0.6 + 3.9 * len(panels)), 4.1))
@@ -112,10 +113,10 @@ def curves(
                     sorted((marks or {}).get(title, {}).get(name, ()))
                 ):
                     at = next(p[:2] for p in points if p[0] == place)
-                    side, va = (-7, "top") if j % 2 and not lines else (7, "bottom")
+                    shift, va = (-7, "top") if j % 2 and not lines else (7, "bottom")
                     axes.plot(*at, "o", ms=9, mfc="none", mec=colour, zorder=4)
                     axes.annotate(
-                        text, at, (0, side), textcoords="offset points", ha="center", va=va,
+                        text, at, (0, shift), textcoords="offset points", ha="center", va=va,
                         color=colour, weight="bold", zorder=5, path_effects=HALO,
                     )  # fmt: skip
                 whole = [p for p in points if p[2] is not None and p[3] is not None]
