@@ -113,10 +113,11 @@ def curves(
                     sorted((marks or {}).get(title, {}).get(name, ()))
                 ):
                     at = next(p[:2] for p in points if p[0] == place)
-                    shift, va = (-7, "top") if j % 2 and not lines else (7, "bottom")
+                    below = j % 2 and not lines
+                    shift, ha, va = (-7, "left", "top") if below else (7, "center", "bottom")
                     axes.plot(*at, "o", ms=9, mfc="none", mec=colour, zorder=4)
                     axes.annotate(
-                        text, at, (0, shift), textcoords="offset points", ha="center", va=va,
+                        text, at, (0, shift), textcoords="offset points", ha=ha, va=va,
                         color=colour, weight="bold", zorder=5, path_effects=HALO,
                     )  # fmt: skip
                 whole = [p for p in points if p[2] is not None and p[3] is not None]
@@ -135,6 +136,8 @@ def curves(
                     zorder=2,
                 )
             axes.set(title=title, xlabel=xlabel, ylabel=ylabels.get(title, ""))
+            if not lines:
+                axes.margins(x=0.2)  # the texts go beyond the points
             if log:
                 axes.set_xscale("log")
                 ticks = sorted({p[0] for points in series.values() for p in points if p[0] > 0})
