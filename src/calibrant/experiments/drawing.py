@@ -113,13 +113,7 @@ def curves(
                     sorted((marks or {}).get(title, {}).get(name, ()))
                 ):
                     at = next(p[:2] for p in points if p[0] == place)
-                    below = j % 2 and not lines
-                    shift, ha, va = (-7, "left", "top") if below else (7, "center", "bottom")
-                    axes.plot(*at, "o", ms=9, mfc="none", mec=colour, zorder=4)
-                    axes.annotate(
-                        text, at, (0, shift), textcoords="offset points", ha=ha, va=va,
-                        color=colour, weight="bold", zorder=5, path_effects=HALO,
-                    )  # fmt: skip
+                    _mark(axes, at, text, colour, below=j % 2 > 0 and not lines)
                 whole = [p for p in points if p[2] is not None and p[3] is not None]
                 ends = [[p[k] for p in whole] for k in (0, 2, 3)]
                 if lines and len(points) > 1:
@@ -155,6 +149,16 @@ def curves(
             frameon=False, fontsize=9,
         )  # fmt: skip
     return figure
+
+
+def _mark(axes: Any, at: tuple[float, float], text: str, colour: str, *, below: bool) -> None:
+    """A ring around a point, and its text above it or, from the point on, below it."""
+    shift, ha, va = (-7, "left", "top") if below else (7, "center", "bottom")
+    axes.plot(*at, "o", ms=9, mfc="none", mec=colour, zorder=4)
+    axes.annotate(
+        text, at, (0, shift), textcoords="offset points", ha=ha, va=va,
+        color=colour, weight="bold", zorder=5, path_effects=HALO,
+    )  # fmt: skip
 
 
 def matrix(
