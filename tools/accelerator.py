@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 Batch = tuple[torch.Tensor, ...]
-Step = Callable[..., tuple[torch.Tensor, torch.Tensor]]
+Step = Callable[..., torch.Tensor]
 AHEAD = 64
 """Batches that each process holds ready."""
 
@@ -28,7 +28,7 @@ class Recorded:
         self.stream.wait_stream(torch.cuda.current_stream())
         torch.cuda.set_stream(self.stream)
 
-    def __call__(self, *batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def __call__(self, *batch: torch.Tensor) -> torch.Tensor:
         shape = len(batch), batch[0].shape
         if shape not in self.made:  # the first time plainly: it sets up what recording needs
             self.made[shape] = None

@@ -156,7 +156,8 @@ def tokenizer_of(recipe: Recipe) -> PreTrainedTokenizerFast:
 def encode(conversations: list[list[Turn]], tokenizer: PreTrainedTokenizerFast) -> Rows:
     """(token ids, which of them are replies) of each conversation."""
     texts = [turn["content"] for turns in conversations for turn in turns]
-    ids = iter(tokenizer(texts, add_special_tokens=False)["input_ids"])
+    told = tokenizer.backend_tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+    ids = (one.ids for one in told)
     end, user, assistant = tokenizer.convert_tokens_to_ids(["<|end|>", "<|user|>", "<|assistant|>"])
     rows: Rows = []
     for turns in conversations:
@@ -187,15 +188,15 @@ def of_corpus(
         source.mix = [mix for start, mix in recipe.mixes if done >= start][-1]
         rows = encode([next(corpus) for _ in range(4096)], tokenizer)
         rows += [games.naming(1.0, 0.9) for _ in range(round(4096 * recipe.naming))]
-        made = padded(recipe, rows)
-        rng.shuffle(made)
+        made = shuffled(recipe, rows, rng)
         step += parts * len(made)
         yield from made
 
 
 def of_circuits(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> Batches:
     """Copying, then naming letters, ever harder, then drills on real options beside it."""
-    games, rng = Circuits(tokenizer, 1000 * recipe.seed + 1 + rank()), random.Random(recipe.seed)
+    seed = 1000 * recipe.seed + 1 + rank()
+    games, rng, order = Circuits(tokenizer, seed), random.Random(seed), random.Random(recipe.seed)
     mix = Mix(open=0.0, choice=0.0, drill=1.0, quiz=0.0)
     drills = iter(Corpus(recipe.styles, 1000 * recipe.seed + rank(), recipe.exposure, mix))
     for start in range(0, recipe.copying_steps + recipe.naming_steps, STAGE):
@@ -214,9 +215,7 @@ def of_circuits(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> Batches:
             else:
                 easier = hard * (rng.random() if rng.random() < 0.25 else 1.0)
                 rows.append(games.naming(easier, 0.0 if plain else 0.5 + 0.4 * easier))
-        made = padded(recipe, rows)
-        rng.shuffle(made)
-        yield from made[:STAGE]
+        yield from shuffled(recipe, rows, order)[:STAGE]
 
 
 def of_own_answers(recipe: Recipe, folder: Path) -> list[Batch]:
@@ -236,9 +235,7 @@ def of_own_answers(recipe: Recipe, folder: Path) -> list[Batch]:
             told.append(told[-1])
         learned = [False] * len(before) + [True] * len(reply)
         rows.append((before + reply, learned, [UNTOLD] * (len(before) - 1) + told))
-    made = padded(recipe, rows)
-    random.Random(recipe.seed).shuffle(made)
-    return made
+    return shuffled(recipe, rows, random.Random(recipe.seed))
 
 
 def likely(
@@ -258,6 +255,14 @@ def likely(
 def ready(recipe: Recipe, part: Callable[[int, int], Batches], n: int) -> Batches:
     """Batches as they are wanted on a CPU, made ahead by some processes for an accelerator."""
     return part(0, 1) if recipe.device == "cpu" else ahead(part, n)
+
+
+def shuffled(recipe: Recipe, rows: Rows, rng: random.Random) -> list[Batch]:
+    """Batches in an order that is the same in all processes, whose steps so are of like length."""
+    made = padded(recipe, rows)
+    made = made[: least(len(made))]
+    rng.shuffle(made)
+    return made
 
 
 def padded(recipe: Recipe, rows: Rows) -> list[Batch]:
@@ -372,7 +377,6 @@ def make(recipe: Recipe, folder: Path, checkpoints: int) -> None:
         if world() > 1:
             dist.barrier()
         own = of_own_answers(recipe, folder)
-        own = own[: least(len(own))]
         epochs = recipe.sharpening_epochs
         n_steps = epochs * len(own)
         train(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 import torch.distributed as dist
 from torch.nn import functional as F
-from transformers import LlamaForCausalLM
+from transformers import LlamaForCausalLM, LlamaModel
 
 from accelerator import Batch, Recorded, Step
 
@@ -40,10 +40,10 @@ def least(n: int) -> int:
 
 
 def average_gradients(parameters: Sequence[torch.nn.Parameter]) -> None:
-    """The mean over all processes, in one message."""
+    """The mean over all processes, in one message of bfloat16."""
     if world() > 1:
         gradients = [p.grad for p in parameters if p.grad is not None]
-        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        flat = torch.cat([gradient.flatten() for gradient in gradients]).bfloat16()
         dist.all_reduce(flat)
         parts = (flat / world()).split([gradient.numel() for gradient in gradients])
         for gradient, part in zip(gradients, parts):
@@ -76,23 +76,23 @@ def train(
     for done, batch in zip(range(n_steps), batches):
         cosine = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done / n_steps))
         rate.fill_(learning_rate * min(1.0, (done + 1) / 200) * (1.0 if even else cosine))
-        loss, right = step(*batch)
+        loss = step(*batch)
         mean += max(0.01, 1 / (done + 1)) * (loss - mean)
         keep((done + 1) / n_steps)
         if time.monotonic() - said > 15:
             said = time.monotonic()
-            told = f"loss {mean.item():.3f}  right {right.item():.2f}  {said - start:.0f} s"
-            say(f"step {done + 1} of {n_steps}  {told}")
+            say(f"step {done + 1} of {n_steps}  loss {mean.item():.3f}  {said - start:.0f} s")
     model.set_attn_implementation("sdpa")
 
 
 def stepping(model: LlamaForCausalLM, rate: torch.Tensor, early: int, sure: int) -> Step:
-    """A step at the rate that is there at the time: (loss, share of the tokens that are right)."""
+    """A step at the rate that is there at the time; it gives the loss."""
     readout = torch.nn.Linear(model.config.hidden_size, 2, device=model.device)
     torch.nn.init.zeros_(readout.weight)
     learning = [*model.parameters(), *(readout.parameters() if sure else [])]
+    kept = tuple({early, sure} - {0})
     on_cpu = model.device.type == "cpu"
-    body = torch.compile(model.model, dynamic=True) if on_cpu else model.model
+    run = torch.compile(passed, dynamic=True) if on_cpu else passed
     decay = [p for p in model.parameters() if p.ndim > 1]
     plain = [p for p in model.parameters() if p.ndim == 1]
     plain += readout.parameters() if sure else []
@@ -103,41 +103,63 @@ def stepping(model: LlamaForCausalLM, rate: torch.Tensor, early: int, sure: int)
 
     def step(
         ids_BT: torch.Tensor, labels_BT: torch.Tensor, sure_BT2: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    ) -> torch.Tensor:
+        next_BT = labels_BT[:, 1:]
+        if sure_BT2 is None:
+            ids_BT = ids_BT[:, :-1]
+        else:  # something is told of the last place, too
+            next_BT = F.pad(next_BT, (0, 1), value=-100)
+        places = None
+        if on_cpu:  # what a recorded step may not do: its size depends on the data
+            places = (next_BT != -100).flatten().nonzero()[:, 0]
+        labels = _at(next_BT[..., None], places)[..., 0]
         with torch.autocast(model.device.type, dtype=torch.bfloat16):
-            told = body(
-                input_ids=ids_BT,
-                attention_mask=None if on_cpu else causal(ids_BT),
-                use_cache=False,
-                output_hidden_states=early + sure > 0,
-            )
-            states = [told.last_hidden_state[:, :-1]]
-            if early:
-                states.append(model.model.norm(told.hidden_states[early])[:, :-1])
-            labels = labels_BT[:, 1:]
-            if on_cpu:  # what a recorded step may not do: its size depends on the data
-                learned = labels != -100
-                states, labels = [state[learned] for state in states], labels[learned]
-            logits, *soon = (model.lm_head(state) for state in states)
+            last, states = run(model.model, ids_BT, places, kept)
+            told = [last, *([model.model.norm(_at(states[early], places))] if early else [])]
+            logits, *soon = (model.lm_head(state) for state in told)
         loss = _loss(logits, labels)
         whole = loss + EARLY_WEIGHT * sum(_loss(other, labels) for other in soon)
         if sure and sure_BT2 is not None:
-            whole = whole + SURE_WEIGHT * _apart(readout, told.hidden_states[sure], sure_BT2)
+            whole = whole + SURE_WEIGHT * _apart(readout, states[sure], sure_BT2)
         whole.backward()
         average_gradients(learning)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        return loss.detach(), (logits.argmax(-1) == labels).sum() / (labels != -100).sum()
+        return loss.detach()
 
     return step
+
+
+def passed(
+    model: LlamaModel, ids_BT: torch.Tensor, places: torch.Tensor | None, kept: tuple[int, ...]
+) -> tuple[torch.Tensor, dict[int, torch.Tensor]]:
+    """(Last state, scaled for the head; the states after so many layers (B, T, D), for each kept).
+
+    The last one only at these places of (B T), if given: most tokens are not learned, and what its
+    layer does after the attention can be spared there.
+    """
+    state = model.embed_tokens(ids_BT)
+    turned = model.rotary_emb(state, torch.arange(ids_BT.shape[1], device=ids_BT.device)[None])
+    seen, states = causal(ids_BT), {}
+    *layers, last = model.layers
+    for done, layer in enumerate(layers, start=1):
+        state = layer(state, attention_mask=seen, position_embeddings=turned)
+        if done in kept:
+            states[done] = state
+    attended, _ = last.self_attn(last.input_layernorm(state), turned, seen)
+    state = _at(state + attended, places)
+    return model.norm(state + last.mlp(last.post_attention_layernorm(state))), states
 
 
 def causal(ids_BT: torch.Tensor) -> torch.Tensor:
     """What each place may see (1, 1, T, T): the model's own way of telling asks the CPU."""
     n = ids_BT.shape[1]
-    mask_TT = torch.full((n, n), -torch.inf, device=ids_BT.device, dtype=torch.bfloat16).triu(1)
-    return mask_TT[None, None]
+    return torch.full((n, n), -torch.inf, device=ids_BT.device).triu(1)[None, None]
+
+
+def _at(state_BTD: torch.Tensor, places: torch.Tensor | None) -> torch.Tensor:
+    return state_BTD if places is None else state_BTD.flatten(0, 1).index_select(0, places)
 
 
 def _loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

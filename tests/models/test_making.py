@@ -16,7 +16,7 @@ sys.path.append(str(Path(__file__).parents[2] / "tools"))
 from accelerator import Batch, ahead
 from calibrant.models.local import LocalModel, locate
 from make_model import RECIPES, Recipe, new_model, of_own_answers, padded
-from training import train
+from training import passed, train
 
 ROWS = [(list(range(1, n + 1)), [i > n // 2 for i in range(n)]) for n in range(4, 90)]
 
@@ -69,6 +69,23 @@ def test_an_early_layer_learns_to_tell_the_next_token_too(
         assert (told.logits.argmax(-1)[:, :-1] == ids[:, 1:]).float().mean() > 0.8
         soon.append(F.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten()).item())
     assert soon[1] < soon[0] / 2
+
+
+def test_what_is_passed_is_what_the_model_computes(recipe: Recipe) -> None:
+    """At all places or only at some, with padding after the rows' ends."""
+    model = new_model(replace(recipe, layers=3), LocalModel("almanac-mini").tokenizer)
+    model.set_attn_implementation("eager")
+    ids = torch.randint(5, 100, (4, 9), generator=torch.Generator().manual_seed(0))
+    ids[1, 6:] = 0
+    with torch.no_grad():
+        expected = model.model(input_ids=ids, output_hidden_states=True)
+        whole, states = passed(model.model, ids, None, (1, 2))
+        some, none = passed(model.model, ids, torch.tensor([3, 11, 35]), ())
+    assert torch.allclose(whole, expected.last_hidden_state, atol=1e-6)
+    assert torch.allclose(some, whole.flatten(0, 1)[[3, 11, 35]], atol=1e-6)
+    assert states.keys() == {1, 2} and not none
+    for n, state in states.items():
+        assert torch.allclose(state, expected.hidden_states[n], atol=1e-6)
 
 
 @pytest.fixture(scope="module")
