@@ -241,6 +241,18 @@ def test_mutants_differ_and_parse() -> None:
         compile(one, "mutant", "exec")
 
 
+def test_a_command_is_told_without_the_folders_of_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").mkdir()
+    words = ["experiment", "graders", "--out", str(tmp_path / "results")]
+    words += ["--data", str(tmp_path / "mine")]
+    monkeypatch.setattr("sys.argv", ["calibrant", *words])
+    app(["experiment"])(words, standalone_mode=False)
+    told = json.loads((tmp_path / "results" / "graders" / "findings.json").read_text())["command"]
+    assert told == "calibrant experiment graders --out results --data DATA"
+
+
 @pytest.mark.slow
 def test_quick_from_the_command_line(tmp_path: Path) -> None:
     """All of them, with two models and the data beside the repository."""

@@ -81,8 +81,7 @@ def command(
         full=full,
         say=say,
     )
-    words = ["DATA" if data and Path(word) == data else word for word in sys.argv[1:]]
-    made = shlex.join(["calibrant", *words])
+    made = shlex.join(["calibrant", *(_shown(word, data) for word in sys.argv[1:])])
     found = []
     for one in chosen_names:
         found.append(done(one, bench, made, one_of_many=len(chosen_names) > 1))
@@ -95,3 +94,10 @@ def command(
         notes = told["notes"] if len(found) == 1 else []
         lines.append("\n  ".join([first, *notes, *told["not_run"]]))
     tell(found, as_json, "\n".join([*lines, "", f"pages: {pages or out / 'pages'}"]))
+
+
+def _shown(word: str, data: Path | None) -> str:
+    """A word of the command as a page tells it, without the folders of this machine."""
+    if data and Path(word) == data:
+        return "DATA"
+    return Path(word).name if Path(word).is_absolute() else word
