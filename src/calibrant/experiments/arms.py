@@ -28,7 +28,7 @@ DEAR = (
 )  # fmt: skip
 """Estimators that write several texts an answer, or read it with a large encoder: they judge the
 first `N_DEAR` answers of a set at most, and learn from as many unless `N_LEARNED` says so."""
-N_DEAR, N_DEAR_QUICK = 700, 42
+N_DEAR, N_DEAR_QUICK = 500, 42
 N_LEARNED = {"tuned_encoder": 1000}
 """Those that may learn from more than they judge."""
 LEAST_SHARE = 0.1
