@@ -68,7 +68,8 @@ def bars(
             for place in (p for p, b in zip(y, found) if not np.isfinite(b.value)):
                 axes.annotate(
                     "not defined", (0.02, place), xycoords=axes.get_yaxis_transform(),
-                    va="center", color=QUIET, fontsize=8,
+                    va="center", color=QUIET, fontsize=8, zorder=4,
+                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
                 )  # fmt: skip
             if values and min(values) < 0:
                 axes.axvline(0, color=INK, lw=0.8, zorder=3)
