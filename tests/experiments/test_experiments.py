@@ -6,6 +6,8 @@ import gzip
 import json
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -241,16 +243,31 @@ def test_mutants_differ_and_parse() -> None:
         compile(one, "mutant", "exec")
 
 
+def test_only_the_user_study_takes_what_a_study_takes(tmp_path: Path) -> None:
+    """All other experiments are there without the extra: the demo does not install it."""
+    start = (
+        "import sys\n"
+        "for name in ('httpx', 'psycopg', 'sqlalchemy', 'starlette', 'statsmodels', 'uvicorn'):\n"
+        "    sys.modules[name] = None\n"
+        "from calibrant.cli import main; main()"
+    )
+    for name, why in (("user_study", "pip install 'calibrant[study]'"), ("graders", "--data DIR")):
+        words = [sys.executable, "-c", start, "experiment", name, "--out", str(tmp_path)]
+        found = subprocess.run(words, capture_output=True, text=True, check=True)
+        assert f"{name:22}  not run" in found.stdout and why in found.stdout
+        assert found.stdout.count("needs the extra") == (name == "user_study")
+
+
 def test_a_command_is_told_without_the_folders_of_this_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "mine").mkdir()
-    words = ["experiment", "graders", "--out", str(tmp_path / "results")]
-    words += ["--data", str(tmp_path / "mine")]
+    words = ["experiment", "graders", f"--out={tmp_path / 'results'}"]
+    words += ["--data", str(tmp_path / "mine"), "--pages", str(tmp_path / "pages")]
     monkeypatch.setattr("sys.argv", ["calibrant", *words])
     app(["experiment"])(words, standalone_mode=False)
     told = json.loads((tmp_path / "results" / "graders" / "findings.json").read_text())["command"]
-    assert told == "calibrant experiment graders --out results --data DATA"
+    assert told == "calibrant experiment graders --out=results --data DATA --pages pages"
 
 
 @pytest.mark.slow

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from calibrant.errors import InvalidData
 from calibrant.study.analysis import analyse, primary
 from calibrant.study.design import Arm, Contrast
 from calibrant.study.items import freeze
 from calibrant.study.mixed import agreement_model
-from calibrant.study.permutation import contrast, holm, strata
+from calibrant.study.permutation import contrast, strata
 from calibrant.study.policies import Person, crowd
 from calibrant.study.power import power, rejections
 from calibrant.study.summaries import counting, measures, slope, summaries
@@ -90,15 +89,6 @@ def test_too_few_and_missing() -> None:
     rows = people([("a", k, 1.0) for k in range(5)] + [("b", k, 0.5) for k in range(5)])
     rows.append({**rows[0], "accuracy": None})
     assert contrast(rows, AB, within=False, n_permutations=99).n_missing == 1
-
-
-def test_holm() -> None:
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([]) == []
-    generator = np.random.default_rng(0)
-    for n in range(1, 9):
-        p = np.round(generator.random(n), 1).tolist()  # with ties
-        assert holm(p) == pytest.approx(multipletests(p, method="holm")[1])
 
 
 def test_measures_by_hand() -> None:

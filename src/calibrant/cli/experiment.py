@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -97,7 +98,10 @@ def command(
 
 
 def _shown(word: str, data: Path | None) -> str:
-    """A word of the command as a page tells it, without the folders of this machine."""
+    """A word of the command as a page tells it, without the folders of this machine.
+
+    Of an absolute path, also one after "=" or ":", the last name stays; an address stays whole.
+    """
     if data and Path(word) == data:
         return "DATA"
-    return Path(word).name if Path(word).is_absolute() else word
+    return re.sub(r"(^|[=:])/(?!/).*/(?=[^/])", r"\1", word)

@@ -64,7 +64,7 @@ class UserStudy(Experiment):
         """Two crowds in two copies of one study; other items and other people with each seed."""
         for needed in ("httpx", "sqlalchemy", "starlette", "statsmodels"):
             if find_spec(needed) is None:
-                raise MissingExtra(f"the user study needs {needed}", "study")
+                raise MissingExtra(f"the user study (it imports {needed})", "study")
         crowds = (
             ("who use confidence", "found", USING),
             ("who do not look at it", "none_found", DEAF),

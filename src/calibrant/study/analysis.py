@@ -12,12 +12,13 @@ import numpy as np
 
 from calibrant.errors import CalibrantError, InvalidData
 from calibrant.metrics import auroc, brier_score, ece
+from calibrant.metrics.holm import holm
 from calibrant.metrics.intervals import interval
 from calibrant.study.data import Row
 from calibrant.study.design import MEASURES, Contrast, Design
 from calibrant.study.items import Item
 from calibrant.study.mixed import accuracy_model, agreement_model
-from calibrant.study.permutation import contrast, holm
+from calibrant.study.permutation import contrast
 from calibrant.study.summaries import counting, exclusions, kept, slope, summaries
 from calibrant.study.thresholds import thresholds
 

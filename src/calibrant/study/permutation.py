@@ -177,12 +177,3 @@ def _edge(estimate: float, drawn: tuple[Floats, Floats], side: int, alpha: float
         else:
             near = middle
     return estimate + side * near
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values corrected for all being looked at together (Holm 1979)."""
-    p = np.array(p_values, dtype=float)  # by hand: statsmodels' collects garbage at each call
-    order = np.argsort(p)
-    steps = np.maximum.accumulate(np.arange(p.size, 0, -1) * p[order])
-    p[order] = np.minimum(steps, 1)
-    return [float(value) for value in p]
