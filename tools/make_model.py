@@ -325,7 +325,7 @@ def main() -> None:
     parser.add_argument("--checkpoints", type=int, default=0, help="also write NAME-1, NAME-2, ...")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    torch.set_flush_denormal(True)  # sharp attention is full of numbers that are slow and mean 0
+    torch.set_flush_denormal(True)  # sharp attention is full of them, and they are slow
     if "WORLD_SIZE" in os.environ:
         dist.init_process_group("gloo")
     recipe = replace(RECIPES[arguments.name], device=arguments.device)

@@ -112,7 +112,7 @@ def stepping(model: LlamaForCausalLM, rate: torch.Tensor, early: int, sure: int)
         places = None
         if on_cpu:  # what a recorded step may not do: its size depends on the data
             places = (next_BT != -100).flatten().nonzero()[:, 0]
-        labels = _at(next_BT[..., None], places)[..., 0]
+        labels = next_BT if places is None else next_BT.flatten()[places]
         with torch.autocast(model.device.type, dtype=torch.bfloat16):
             last, states = run(model.model, ids_BT, places, kept)
             told = [last, *([model.model.norm(_at(states[early], places))] if early else [])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,6 +14,7 @@ import torch
 from torch.nn import functional as F
 
 sys.path.append(str(Path(__file__).parents[2] / "tools"))
+import make_model
 from accelerator import Batch, ahead
 from calibrant.models.local import LocalModel, locate
 from make_model import RECIPES, Recipe, new_model, of_own_answers, padded
@@ -33,6 +35,21 @@ def test_an_accelerator_gets_the_same_rows_in_few_shapes() -> None:
     widths = {ids.shape[1] for ids, _ in even}
     assert all(width % 8 == 0 for width in widths)
     assert len({ids.shape for ids, _ in even}) == len(widths)  # the last one is filled up
+
+
+def test_processes_whose_texts_differ_take_batches_of_like_length_in_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    texts = [ROWS, ROWS[2:]]
+    n = [len(padded(RECIPES["almanac-small"], rows)) for rows in texts]
+    monkeypatch.setattr(make_model, "least", lambda mine: min(n))
+    taken = [
+        make_model.shuffled(RECIPES["almanac-small"], rows, random.Random(0)) for rows in texts
+    ]
+    widths = [[ids.shape[1] for ids, _ in made] for made in taken]
+    assert len(widths[0]) == len(widths[1]) == min(n) < len(ROWS)
+    assert widths[0] != sorted(widths[0], reverse=True)
+    assert max(abs(a - b) for a, b in zip(*widths)) <= 4
 
 
 def part(place: int, parts: int) -> Iterator[Batch]:
@@ -89,7 +106,7 @@ def test_what_is_passed_is_what_the_model_computes(recipe: Recipe) -> None:
 
 
 @pytest.fixture(scope="module")
-def own(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> tuple[LocalModel, list[Batch]]:
+def own(recipe: Recipe) -> tuple[LocalModel, list[Batch]]:
     """Batches of a model's own answers, a question a batch."""
     model = LocalModel("almanac-mini")
     folder = Path(locate("almanac-mini"))
