@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 
 import torch
 import torch.distributed as dist
@@ -90,9 +91,9 @@ def stepping(model: LlamaForCausalLM, rate: torch.Tensor, early: int, sure: int)
     readout = torch.nn.Linear(model.config.hidden_size, 2, device=model.device)
     torch.nn.init.zeros_(readout.weight)
     learning = [*model.parameters(), *(readout.parameters() if sure else [])]
-    kept = tuple({early, sure} - {0})
     on_cpu = model.device.type == "cpu"
-    run = torch.compile(passed, dynamic=True) if on_cpu else passed
+    run = partial(passed, kept={early, sure} - {0})
+    run = torch.compile(run, dynamic=True) if on_cpu else run
     decay = [p for p in model.parameters() if p.ndim > 1]
     plain = [p for p in model.parameters() if p.ndim == 1]
     plain += readout.parameters() if sure else []
@@ -114,7 +115,7 @@ def stepping(model: LlamaForCausalLM, rate: torch.Tensor, early: int, sure: int)
             places = (next_BT != -100).flatten().nonzero()[:, 0]
         labels = next_BT if places is None else next_BT.flatten()[places]
         with torch.autocast(model.device.type, dtype=torch.bfloat16):
-            last, states = run(model.model, ids_BT, places, kept)
+            last, states = run(model.model, ids_BT, places)
             told = [last, *([model.model.norm(_at(states[early], places))] if early else [])]
             logits, *soon = (model.lm_head(state) for state in told)
         loss = _loss(logits, labels)
@@ -132,7 +133,7 @@ def stepping(model: LlamaForCausalLM, rate: torch.Tensor, early: int, sure: int)
 
 
 def passed(
-    model: LlamaModel, ids_BT: torch.Tensor, places: torch.Tensor | None, kept: tuple[int, ...]
+    model: LlamaModel, ids_BT: torch.Tensor, places: torch.Tensor | None, kept: Collection[int]
 ) -> tuple[torch.Tensor, dict[int, torch.Tensor]]:
     """(Last state, scaled for the head; the states after so many layers (B, T, D), for each kept).
 

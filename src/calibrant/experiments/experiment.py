@@ -18,7 +18,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy import stats
 
-from calibrant.metrics.holm import holm
+from calibrant.metrics.correction import holm
 
 if TYPE_CHECKING:
     from calibrant.experiments.bench import Bench

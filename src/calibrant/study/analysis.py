@@ -12,7 +12,7 @@ import numpy as np
 
 from calibrant.errors import CalibrantError, InvalidData
 from calibrant.metrics import auroc, brier_score, ece
-from calibrant.metrics.holm import holm
+from calibrant.metrics.correction import holm
 from calibrant.metrics.intervals import interval
 from calibrant.study.data import Row
 from calibrant.study.design import MEASURES, Contrast, Design

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from statsmodels.stats.multitest import multipletests
 
-from calibrant.metrics.holm import holm
+from calibrant.metrics.correction import holm
 
 
 def test_holm() -> None:
