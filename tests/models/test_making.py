@@ -6,6 +6,7 @@ import random
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,10 @@ import make_model
 from accelerator import Batch, ahead
 from calibrant.models.local import LocalModel, locate
 from make_model import RECIPES, Recipe, new_model, of_own_answers, padded
-from training import passed, train
+from training import passed, stepping, train
 
+TRACED = partial(torch.compile, backend="eager")
+"""Compiling up to where a C++ compiler would be needed."""
 ROWS = [(list(range(1, n + 1)), [i > n // 2 for i in range(n)]) for n in range(4, 90)]
 
 
@@ -86,6 +89,21 @@ def test_an_early_layer_learns_to_tell_the_next_token_too(
         assert (told.logits.argmax(-1)[:, :-1] == ids[:, 1:]).float().mean() > 0.8
         soon.append(F.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten()).item())
     assert soon[1] < soon[0] / 2
+
+
+def test_a_compiled_step_is_the_plain_one(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = torch.randint(5, 100, (4, 9), generator=torch.Generator().manual_seed(0))
+    sure = torch.full((*ids.shape, 2), 0.5)
+    tokenizer = LocalModel("almanac-mini").tokenizer
+    for layers in ((0, 0), (1, 0), (0, 2), (1, 2)):
+        losses = []
+        for compiled in (TRACED, lambda module, dynamic: module):
+            monkeypatch.setattr(torch, "compile", compiled)
+            torch.manual_seed(0)
+            model = new_model(replace(recipe, layers=3), tokenizer)
+            step = stepping(model, torch.tensor(1e-2), *layers)
+            losses.append([step(ids, ids, *([sure] * bool(layers[1]))).item() for _ in range(3)])
+        assert losses[0] == pytest.approx(losses[1], rel=1e-2) and losses[1][2] < losses[1][0]
 
 
 def test_what_is_passed_is_what_the_model_computes(recipe: Recipe) -> None:
