@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from calibrant.answers import generate
 from calibrant.answers.generate import answer
 from calibrant.artefacts import ask, load_artefact, score_rows
 from calibrant.errors import InvalidData, Mismatch, NothingGraded, UnknownName
@@ -221,6 +222,28 @@ def test_killed_and_resumed(
     whole = open_run(tmp_path / "b", model, own_questions)
     answer_stage(whole, model, max_new_tokens=6)
     assert answers_of(tmp_path / "a") == answers_of(tmp_path / "b")
+
+
+def test_many_answers_are_made_side_by_side(
+    model_folders: dict[str, str],
+    own_questions: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same ones, in other processes; what is told to be done is on disk."""
+    model = LocalModel(model_folders["llama"])
+    model.token_budget = 200
+    for many in (10_000, 1):
+        monkeypatch.setattr(generate, "MANY", many)
+        folder, seen = tmp_path / str(many), list[tuple[int, int]]()
+        answer_stage(
+            open_run(folder, model, own_questions), model, max_new_tokens=6,
+            progress=lambda n, _, at=folder, to=seen: to.append((n, len(answers_of(at)))),
+        )  # fmt: skip
+        assert len(seen) > 3 and all(told == kept for told, kept in seen)
+        monkeypatch.setattr(generate, "greedy", None)  # from here on nothing is made in this one
+    alone, together = (Run(tmp_path / name).read("answers") for name in ("10000", "1"))
+    assert alone == together
 
 
 def test_regrading_never_asks_the_model(finished: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from calibrant import registry
-from calibrant.answers.generate import MAX_NEW_TOKENS, Generation, generated
+from calibrant.answers.generate import MAX_NEW_TOKENS, in_batches
 from calibrant.answers.prompts import Prompts
 from calibrant.calibration.calibrator import Calibrator
 from calibrant.confidences import by_split, run_table
@@ -39,7 +39,7 @@ from calibrant.parallel import side_by_side
 from calibrant.questions.mixture import Sizes, choose, composition
 from calibrant.questions.source import content, files_of, iterate_questions
 from calibrant.questions.splits import SUBSETS
-from calibrant.records import Answer, Answered, Confidence, Graded, Question, content_hash
+from calibrant.records import Answered, Confidence, Graded, content_hash
 from calibrant.reporting.html import write_report
 from calibrant.reporting.wording import left_out_told
 from calibrant.runs import Run, write_json
@@ -107,16 +107,11 @@ def answer_stage(
     questions = run.read("questions")
     done = {found.question_id for found in run.read("answers")}
     pending = [question for question in questions if question.id not in done]
-
-    def keep(asked: list[Question], made: Generation, answers: list[Answer]) -> list[None]:
-        """A batch is on disk before the next one is asked."""
-        run.append("answers", answers)
-        done.update(question.id for question in asked)
-        progress(len(done), len(questions))
-        return [None] * len(answers)
-
     progress(len(done), len(questions))
-    generated(pending, model, keep, max_new_tokens=max_new_tokens, say=say)
+    for answers in in_batches(pending, model, max_new_tokens=max_new_tokens, say=say):
+        run.append("answers", answers)  # on disk before the next ones are taken
+        done.update(found.question_id for found in answers)
+        progress(len(done), len(questions))
     run.finish("answers", len(questions))
     return len(pending)
 

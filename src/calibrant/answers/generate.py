@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -17,6 +18,7 @@ from calibrant.answers.prompts import Prompts, check_room, decode
 from calibrant.errors import InvalidData
 from calibrant.models.local import LocalModel
 from calibrant.models.prefix import Prefix, kept
+from calibrant.parallel import side_by_side
 from calibrant.records import Answer, Question
 
 T = TypeVar("T")
@@ -25,6 +27,8 @@ N_TOP = 5
 """Log-probabilities that are kept at each place, as servers give them."""
 MAX_NEW_TOKENS = 30
 """Of open answers, as in the paper's training data; a choice is one token."""
+MANY = 1000
+"""Questions that take a small model longer than it takes a process to start."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,23 @@ def answer(
     )
 
 
+def in_batches(
+    questions: Sequence[Question],
+    model: LocalModel,
+    *,
+    max_new_tokens: int = MAX_NEW_TOKENS,
+    say: Callable[[str], None] = print,
+) -> Iterator[list[Answer]]:
+    """What `answer` gives, batch by batch; side by side if they are many and the model small."""
+    asked = []
+    for part, limit in _by_limit(questions, max_new_tokens):
+        within_room, rows = _rows([questions[i] for i in part], model, limit)
+        asked += [[within_room[i] for i in batch] for batch in model.batches(rows, limit)]
+    work = partial(answer, max_new_tokens=max_new_tokens, say=say)
+    worth_it = model.is_small and len(questions) >= MANY
+    yield from side_by_side(work, ((batch, model) for batch in asked), worth_it=worth_it)
+
+
 def generated(
     questions: Sequence[Question],
     model: LocalModel,
@@ -108,14 +129,19 @@ def generated(
     say: Callable[[str], None] = print,
 ) -> list[T]:
     """What `work` makes of the answers of each batch, in the order of the questions."""
+    found: dict[int, T] = {}
+    for part, limit in _by_limit(questions, max_new_tokens):
+        chosen = [questions[i] for i in part]
+        found.update(zip(part, _generated(chosen, model, work, limit, say)))
+    return [found[i] for i in range(len(questions))]
+
+
+def _by_limit(questions: Sequence[Question], max_new_tokens: int) -> list[tuple[list[int], int]]:
+    """(Which ones, how many tokens their answers have at most) of each format."""
     if max_new_tokens < 1:
         raise InvalidData(f"an answer has one token at least, not {max_new_tokens}")
-    found: dict[int, T] = {}
-    for is_choice, limit in ((False, max_new_tokens), (True, 1)):
-        chosen = [i for i, question in enumerate(questions) if bool(question.choices) is is_choice]
-        part = [questions[i] for i in chosen]
-        found.update(zip(chosen, _generated(part, model, work, limit, say)))
-    return [found[i] for i in range(len(questions))]
+    chosen = [[i for i, q in enumerate(questions) if bool(q.choices) is it] for it in (False, True)]
+    return list(zip(chosen, (max_new_tokens, 1)))
 
 
 def _generated(
@@ -125,17 +151,25 @@ def _generated(
     limit: int,
     say: Callable[[str], None],
 ) -> list[T]:
-    prompts = Prompts.of(model)
-    questions = [within(question, model, limit) for question in questions]
-    rows = [prompts.question(question) for question in questions]
-    check_room(questions, [len(row) for row in rows], model)
+    questions, rows = _rows(questions, model, limit)
 
     def on(batch: list[int]) -> list[T]:
         asked = [questions[i] for i in batch]
         made = greedy(model, [rows[i] for i in batch], limit)
-        return work(asked, made, to_answers(asked, made, model, prompts))
+        return work(asked, made, to_answers(asked, made, model, Prompts.of(model)))
 
     return model.batched(rows, on, limit, say)
+
+
+def _rows(
+    questions: Sequence[Question], model: LocalModel, limit: int
+) -> tuple[list[Question], list[list[int]]]:
+    """The questions with the shots that there is room for, and their token ids."""
+    prompts = Prompts.of(model)
+    asked = [within(question, model, limit) for question in questions]
+    rows = [prompts.question(question) for question in asked]
+    check_room(asked, [len(row) for row in rows], model)
+    return asked, rows
 
 
 def within(question: Question, model: LocalModel, n_new: int) -> Question:

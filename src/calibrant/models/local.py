@@ -9,7 +9,7 @@ import copy
 import difflib
 import inspect
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -244,6 +244,16 @@ class LocalModel(Model):
             mask.append([0] * len(fill) + ones if left else ones + [0] * len(fill))
         return torch.tensor(ids, device=self.device), torch.tensor(mask, device=self.device)
 
+    def batches(self, rows: Sequence[Sequence[int]], extra: int = 0) -> Iterator[list[int]]:
+        """Indices of rows of like length that, each with so much more, fit the token budget."""
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+        start = 0
+        for stop in range(1, len(order) + 1):
+            whole = stop == len(order)
+            if whole or (stop + 1 - start) * (len(rows[order[stop]]) + extra) > self.token_budget:
+                yield order[start:stop]
+                start = stop
+
     def batched(
         self,
         rows: Sequence[Sequence[int]],
@@ -255,27 +265,22 @@ class LocalModel(Model):
 
         When memory runs out the token budget halves (and stays so), which is said.
         """
-        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
         found: dict[int, T] = {}
-        start = 0
-        while start < len(order):
-            stop = start + 1
-            while (
-                stop < len(order)
-                and (stop + 1 - start) * (len(rows[order[stop]]) + extra) <= self.token_budget
-            ):
-                stop += 1
-            batch = order[start:stop]
+        left = list(self.batches(rows, extra))
+        while left:
             try:
-                found.update(zip(batch, work(batch), strict=True))
-                start = stop
+                found.update(zip(left[0], work(left[0]), strict=True))
+                del left[0]
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                if not _out_of_memory(error) or len(batch) == 1:
+                if not _out_of_memory(error) or len(left[0]) == 1:
                     raise
                 self.token_budget //= 2
                 say(f"out of memory: at most {self.token_budget} tokens at once from here on")
                 if torch.cuda.is_available():
                     torch.cuda.empty_cache()
+                rest = [i for batch in left for i in batch]
+                parts = self.batches([rows[i] for i in rest], extra)
+                left = [[rest[i] for i in part] for part in parts]
         return [found[i] for i in range(len(rows))]
 
 
