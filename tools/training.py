@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from transformers import LlamaForCausalLM, LlamaModel
 
 from accelerator import Batch, Recorded, Step
+from calibrant.models.weights import knows_bfloat16
 
 EARLY_WEIGHT = 0.5
 SURE_WEIGHT = 2.0
@@ -91,7 +92,7 @@ def stepping(model: LlamaForCausalLM, rate: torch.Tensor, early: int, sure: int)
     readout = torch.nn.Linear(model.config.hidden_size, 2, device=model.device)
     torch.nn.init.zeros_(readout.weight)
     learning = [*model.parameters(), *(readout.parameters() if sure else [])]
-    on_cpu = model.device.type == "cpu"
+    on_cpu, is_quick = model.device.type == "cpu", knows_bfloat16(model.device)
     run = partial(passed, kept={early, sure} - {0})
     run = torch.compile(run, dynamic=True) if on_cpu else run
     decay = [p for p in model.parameters() if p.ndim > 1]
@@ -114,7 +115,7 @@ def stepping(model: LlamaForCausalLM, rate: torch.Tensor, early: int, sure: int)
         if on_cpu:  # what a recorded step may not do: its size depends on the data
             places = (next_BT != -100).flatten().nonzero()[:, 0]
         labels = next_BT if places is None else next_BT.flatten()[places]
-        with torch.autocast(model.device.type, dtype=torch.bfloat16):
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=is_quick):
             last, states = run(model.model, ids_BT, places)
             told = [last, *([model.model.norm(_at(states[early], places))] if early else [])]
             logits, *soon = (model.lm_head(state) for state in told)

@@ -79,7 +79,7 @@ class TunedEncoder(Estimator):
     """Evaluations (four an epoch) without a better validation log loss before it stops."""
     precision: Precision = "float32"
     """Of the matrix products; bfloat16 is three times as fast where the processor knows it, and its
-    scores depend on the batch by some hundredths."""
+    scores depend on the batch by some hundredths; elsewhere float32 takes its place."""
 
     @property
     def variant(self) -> str:

