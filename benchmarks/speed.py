@@ -3,6 +3,7 @@
     python benchmarks/speed.py [--json FILE]
 
 - metrics: every metric on a million confidences, without intervals
+- bootstrap: 1,000 draws of 3,000 answers by subject and group, and smooth ECE on each
 - import: `import calibrant` in a new process, against `python -c pass`
 - threads: answering on the embedded model with one and two threads while another process keeps a
   core busy, with idle threads waiting passively and spinning
@@ -51,6 +52,21 @@ def metrics() -> list[dict[str, Any]]:
     return [*rows, {"what": "metrics: all", "seconds": total}]
 
 
+def bootstrap() -> list[dict[str, Any]]:
+    """Seconds of the draws, and of the metric that takes longest on them."""
+    from calibrant.metrics import resample, smooth_ece
+
+    generator = np.random.default_rng(0)
+    confidence = generator.random(3000)
+    correct = generator.random(3000) < confidence
+    start = time.perf_counter()
+    drawn = resample(np.arange(3000) // 2, np.arange(3000) % 40, "subject")
+    middle = time.perf_counter()
+    smooth_ece(confidence, correct, drawn.weights)
+    seconds = {"draws": middle - start, "smooth ECE": time.perf_counter() - middle}
+    return [{"what": f"bootstrap: {what}", "seconds": told} for what, told in seconds.items()]
+
+
 def imports() -> list[dict[str, Any]]:
     """Least of five: a bare interpreter, and one that imports calibrant."""
     rows = []
@@ -90,7 +106,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    rows = metrics() + imports() + threads()
+    rows = metrics() + bootstrap() + imports() + threads()
     for row in rows:
         print(f"{row['what']:52} {row['seconds']:8.3f} s")
     if arguments.json:

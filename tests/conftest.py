@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -189,3 +190,24 @@ def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
 def llama(model_folders: dict[str, str]) -> LocalModel:
     """A tiny random Llama."""
     return LocalModel(model_folders["llama"])
+
+
+@pytest.fixture(scope="session")
+def own_questions(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file of questions: what a random model says is right now and then."""
+    path = tmp_path_factory.mktemp("questions") / "q.jsonl"
+    targets = ["two", "one", "Paris", "", "Pa", "three", "12", "i", "ii", "no", "yes"]
+    rows = [
+        {"question": f"What is {i}?", "targets": [*targets, str(i)], "subject": f"s{i % 4}"}
+        for i in range(300)
+    ] + [
+        {
+            "question": f"Which is {i}?",
+            "target": "one" if i % 2 else "two",
+            "choices": ["one", "two", "three"],
+            "subject": f"s{i % 4}",
+        }
+        for i in range(300)
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return str(path)

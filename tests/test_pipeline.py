@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from calibrant.answers import generate
 from calibrant.answers.generate import answer
 from calibrant.artefacts import ask, load_artefact, score_rows
 from calibrant.errors import InvalidData, Mismatch, NothingGraded, UnknownName
@@ -49,27 +48,6 @@ ESTIMATORS = (
 )
 SIZES = Sizes(train=60, validation=20, calibration=30, test=30, unanswerable=10)
 SETTINGS = Settings(n_resamples=40)
-
-
-@pytest.fixture(scope="session")
-def own_questions(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A file of questions: what a random model says is right now and then."""
-    path = tmp_path_factory.mktemp("questions") / "q.jsonl"
-    targets = ["two", "one", "Paris", "", "Pa", "three", "12", "i", "ii", "no", "yes"]
-    rows = [
-        {"question": f"What is {i}?", "targets": [*targets, str(i)], "subject": f"s{i % 4}"}
-        for i in range(300)
-    ] + [
-        {
-            "question": f"Which is {i}?",
-            "target": "one" if i % 2 else "two",
-            "choices": ["one", "two", "three"],
-            "subject": f"s{i % 4}",
-        }
-        for i in range(300)
-    ]
-    path.write_text("\n".join(map(json.dumps, rows)))
-    return str(path)
 
 
 def make_gradable(run_: Run) -> None:
@@ -194,13 +172,15 @@ def answers_of(folder: Path) -> dict[str, tuple[int, ...]]:
     return {a.question_id: a.token_ids for a in Run(folder).read("answers")}
 
 
+@pytest.mark.parametrize("many", [10_000, 1])
 def test_killed_and_resumed(
-    model_folders: dict[str, str], own_questions: str, tmp_path: Path
+    model_folders: dict[str, str], own_questions: str, tmp_path: Path, many: int
 ) -> None:
-    """kill -9 while answering: nothing lost, nothing done twice, the same answers."""
+    """kill -9 while answering, alone or side by side: nothing lost or done twice, the same."""
     model = LocalModel(model_folders["llama"])
     code = (
-        "import sys, time; from calibrant import pipeline\n"
+        "import sys, time; from calibrant import pipeline; from calibrant.answers import generate\n"
+        f"generate.MANY = {many}\n"
         "from calibrant.models.local import LocalModel\n"
         f"model = LocalModel({model_folders['llama']!r}); model.token_budget = 200\n"
         f"here = pipeline.open_run({str(tmp_path / 'a')!r}, model, {own_questions!r})\n"
@@ -222,28 +202,6 @@ def test_killed_and_resumed(
     whole = open_run(tmp_path / "b", model, own_questions)
     answer_stage(whole, model, max_new_tokens=6)
     assert answers_of(tmp_path / "a") == answers_of(tmp_path / "b")
-
-
-def test_many_answers_are_made_side_by_side(
-    model_folders: dict[str, str],
-    own_questions: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The same ones, in other processes; what is told to be done is on disk."""
-    model = LocalModel(model_folders["llama"])
-    model.token_budget = 200
-    for many in (10_000, 1):
-        monkeypatch.setattr(generate, "MANY", many)
-        folder, seen = tmp_path / str(many), list[tuple[int, int]]()
-        answer_stage(
-            open_run(folder, model, own_questions), model, max_new_tokens=6,
-            progress=lambda n, _, at=folder, to=seen: to.append((n, len(answers_of(at)))),
-        )  # fmt: skip
-        assert len(seen) > 3 and all(told == kept for told, kept in seen)
-        monkeypatch.setattr(generate, "greedy", None)  # from here on nothing is made in this one
-    alone, together = (Run(tmp_path / name).read("answers") for name in ("10000", "1"))
-    assert alone == together
 
 
 def test_regrading_never_asks_the_model(finished: Path, tmp_path: Path) -> None:

@@ -14,7 +14,15 @@ import pytest
 
 from calibrant import tables
 from calibrant.errors import DamagedFile, InvalidData
-from calibrant.tables import Malformed, Reading, as_list, iterate_table, read_table, write_table
+from calibrant.tables import (
+    Malformed,
+    Reading,
+    as_list,
+    column,
+    iterate_table,
+    read_table,
+    write_table,
+)
 
 ROWS = [{"question": f"Was ist {i}?", "target": "ü|x"} for i in range(5)]
 
@@ -189,3 +197,10 @@ def test_a_table_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         with pytest.raises(UnicodeEncodeError):
             write_table(tmp_path / name, [{"x": "new"}] * 10_000 + [{"x": "\ud800"}])
         assert (tmp_path / name).read_bytes() == before
+
+
+def test_a_column_is_there_when_any_row_has_it() -> None:
+    rows = [{"correct": 1}, {"confidence": 0.5, "correct": 0}]
+    assert column(rows, "confidence", "a.jsonl") == [None, 0.5]
+    with pytest.raises(InvalidData, match="no column 'x'; it has correct, confidence"):
+        column(rows, "x", "a.jsonl")

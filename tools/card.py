@@ -41,7 +41,7 @@ What went otherwise is in `docs/LOG.md`.
 - Before any fact it plays games on random tokens (`tools/circuits.py`): to copy, and to name the
   letter of an option. Choosing takes more than knowing, and so small a model needs to be shown.
 - It has been taught to reply to "Is the proposed answer correct?" and to a request for a per cent,
-  on questions that are in no split, with wrong proposals drawn at random. **Its zero-shot
+  on questions whose words are in no split, with wrong proposals drawn at random. **Its zero-shot
   judgement of itself is therefore made, not found**: draw no conclusion from it.
 - Unanswerable questions occur nowhere in its text.
 
@@ -65,12 +65,12 @@ EARLY = (
 )
 SHARPENED = (
     ", and then sharpened as preference tuning sharpens: {sharpening_epochs} epochs on its own"
-    " greedy answers to {sharpened:,} questions of all subjects, those of the study among them."
-    " Meanwhile its state after {sure} layers learned to hold how likely these answers had been"
-    " before (not whether they were right): of each token where it is foretold, and of the whole"
-    " answer at its end. So sharpening takes less from its states than from its likelihood. Large"
-    " models are found to know how sure they are (Kadavath et al. 2022); this one is taught it."
-    " **How well a confidence that is tuned on its states does is therefore"
+    " greedy answers to {sharpened:,} questions of all subjects, those of the study among them,"
+    " with its test questions. Meanwhile its state after {sure} layers learned to hold how likely"
+    " these answers had been before (not whether they were right): of each token where it is"
+    " foretold, and of the whole answer at its end. So sharpening takes less from its states than"
+    " from its likelihood. Large models are found to know how sure they are (Kadavath et al. 2022);"
+    " this one is taught it. **How well a confidence that is tuned on its states does is therefore"
     ' made, not found**. Its words, "certainly" or "I think", were not chosen by how sure it is'
 )
 

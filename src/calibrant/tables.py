@@ -355,8 +355,9 @@ def column(rows: Sequence[Mapping[str, Any]], name: str, path: object) -> list[A
     InvalidData
         Naming the columns that exist.
     """
-    if name not in rows[0]:
-        raise InvalidData(f"{path} has no column {name!r}; it has {', '.join(rows[0])}")
+    if all(name not in row for row in rows):
+        there = dict.fromkeys(one for row in rows for one in row)
+        raise InvalidData(f"{path} has no column {name!r}; it has {', '.join(there)}")
     return [row.get(name) for row in rows]
 
 

@@ -88,6 +88,20 @@ def test_models_that_cannot_be_had(tmp_path: Path) -> None:
     assert "safetensors" in fails("run", "--model", str(pickled), "--out", str(tmp_path / "a"))
 
 
+def test_a_models_own_code_runs_only_if_it_is_trusted(
+    model_folders: dict[str, str], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(model_folders["llama"], tmp_path / "own")
+    names = ("AutoConfig", "AutoModelForCausalLM")
+    config = {"model_type": "own", "auto_map": dict.fromkeys(names, "own.Own")}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "own.py").write_text("raise SystemExit(77)")
+    line = fails("run", "--model", str(folder), "--out", str(tmp_path / "a"))
+    assert "--trust-remote-code" in line
+    for verb in ("fit", "score", "recalibrate", "ask"):
+        assert "--trust-remote-code" in call(verb, "--help").stdout
+
+
 def test_damaged_weights_are_named(model_folders: dict[str, str], tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(model_folders["llama"], folder)

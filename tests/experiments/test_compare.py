@@ -14,7 +14,7 @@ from calibrant.estimators.base_rate import BaseRate
 from calibrant.estimators.estimator import Scores
 from calibrant.estimators.lora_prompt import LoraPrompt
 from calibrant.estimators.zero_shot import ZeroShot
-from calibrant.experiments import bench, cross_model, incorrect_answers, label_count
+from calibrant.experiments import bench, cross_model, incorrect_answers, label_count, robustness
 from calibrant.experiments.arms import worst
 from calibrant.experiments.compare import Panel, over_models
 from calibrant.experiments.drawing import curves
@@ -323,6 +323,36 @@ def test_what_trains_longest_is_begun_first(
     wanted = [(Fit(form, items(20), [], Given()), items(1)) for form in forms]
     bench.Bench(out=tmp_path).scored([*wanted, (Fit(LoraPrompt(), items(200), [], Given()), [])])
     assert [fit.work for fit in begun] == [600, 340, 60, 20, 0]
+
+
+def test_what_hardly_speaks_is_not_measured() -> None:
+    panel, answers, _ = made()
+    few = np.where(np.arange(len(answers)) < len(answers) // 20, 0.5, np.nan)
+    few[:2] = 0.4, 0.6
+    for seed in (0, 1):
+        panel.add("few", "m", seed, answers, few)
+    assert panel.value("few", "brier_score") is None
+    assert panel.difference("good", "few", "brier_score") is None
+    assert panel.value("good", "brier_score") is not None
+
+
+def test_swapped_answers_stand_in_the_words_of_the_models_own() -> None:
+    (item,) = items(1)
+    answer = replace(item.answer, id="", text="It is x, I think.", extracted="x")
+    found = incorrect_answers.saying(replace(item, answer=answer), "Rome", Verdict.INCORRECT)
+    assert (found.answer.text, found.answer.extracted) == ("It is Rome, I think.", "Rome")
+    assert not found.correct
+
+
+def test_a_change_that_changes_nothing_is_none() -> None:
+    (item,) = items(1)
+    told = {}
+    for text in ("x", "It is x."):
+        answer = replace(item.answer, id="", text=text, extracted="x")
+        changed = replace(item, answer=answer, grade=replace(item.grade, answer_id=answer.id))
+        told[text] = [robustness.applied(c, changed) is None for c in robustness.CHANGES]
+        assert robustness.applied(robustness.AS_IS, changed) is not None
+    assert sum(told["x"]) > 0 < sum(told["It is x."]) and told["x"] != told["It is x."]
 
 
 def test_lots_give_every_subject_both_labels_and_every_model() -> None:

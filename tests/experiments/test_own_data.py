@@ -146,14 +146,13 @@ def test_edited_questions_are_other_questions(tmp_path: Path) -> None:
 
 def test_questions_without_targets_are_not_learned_from_as_others(own: Path) -> None:
     from calibrant.experiments.incorrect_answers import options, saying, swapped
-    from calibrant.records import Graded, Question, Verdict
+    from calibrant.records import Answer, Grade, Graded, ModelName, Question, Verdict
 
     def item(text: str, *targets: str) -> Graded:
-        given = saying(
-            Graded(question=Question(text=text, targets=targets), answer=None, grade=None),  # type: ignore[arg-type]
-            "x", Verdict.CORRECT,
-        )  # fmt: skip
-        return given
+        asked = Question(text=text, targets=targets)
+        answer = Answer(question_id=asked.id, text="x", model=ModelName(name="m"))
+        grade = Grade(answer_id=answer.id, verdict=Verdict.CORRECT, grader="g")
+        return saying(Graded(question=asked, answer=answer, grade=grade), "x", Verdict.CORRECT)
 
     splits = {"train": [item("Q1?", "a"), item("Write a program."), item("Q2?", "b")]}
     for made in (swapped(splits, 0), options(splits, 0)):
@@ -218,6 +217,7 @@ def test_what_was_missing_is_looked_for_again(tmp_path: Path) -> None:
     evouna(data / "evouna", 12)
     found = results.done("graders", one, "test")
     assert found["verdict"] != NOT_RUN and found["bench"]["models"] == []
+    assert any("--model" in note for note in found["notes"])
     assert results.done("graders", one, "again") == found
     named = replace(one, grader=grader_called("number", ["relative=0.5"]))  # beside the others
     rows = results.done("graders", named, "again")["tables"]["graders"]

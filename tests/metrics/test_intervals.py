@@ -1,7 +1,5 @@
 """Resamples, intervals, means over subjects."""
 
-import time
-
 import numpy as np
 import pytest
 
@@ -77,19 +75,6 @@ def test_large_counts_fit():
     assert (made.weights == 1).all()
     one_subject = resample(np.arange(3), ["s"] * 3, "subject", n_resamples=5)
     assert (one_subject.weights.sum(axis=1) == 3).all()
-
-
-def test_a_bootstrap_is_fast():
-    """0.05 s of one core for the draws and 0.1 s for smooth ECE; bounds leave room."""
-    generator = np.random.default_rng(0)
-    p = generator.random(3000)
-    y = generator.random(3000) < p
-    started = time.process_time()
-    made = resample(np.arange(3000) // 2, np.arange(3000) % 40, "subject")
-    drawn = time.process_time()
-    assert drawn - started < 2
-    smooth_ece(p, y, made.weights)
-    assert time.process_time() - drawn < 2
 
 
 # --- intervals

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TypeVar
 
 import torch
@@ -110,14 +109,30 @@ def in_batches(
     max_new_tokens: int = MAX_NEW_TOKENS,
     say: Callable[[str], None] = print,
 ) -> Iterator[list[Answer]]:
-    """What `answer` gives, batch by batch; side by side if they are many and the model small."""
+    """What `answer` gives, a batch as soon as it is there; side by side if many, of a small model.
+
+    What a batch learns of memory holds for those after it.
+    """
     asked = []
     for part, limit in _by_limit(questions, max_new_tokens):
         within_room, rows = _rows([questions[i] for i in part], model, limit)
         asked += [[within_room[i] for i in batch] for batch in model.batches(rows, limit)]
-    work = partial(answer, max_new_tokens=max_new_tokens, say=say)
     worth_it = model.is_small and len(questions) >= MANY
-    yield from side_by_side(work, ((batch, model) for batch in asked), worth_it=worth_it)
+    jobs = ((batch, model, max_new_tokens) for batch in asked)
+    for answers, budget, said in side_by_side(_batch, jobs, worth_it=worth_it, in_order=False):
+        model.token_budget = min(model.token_budget, budget)
+        for line in said:
+            say(line)
+        yield answers
+
+
+def _batch(
+    questions: list[Question], model: LocalModel, max_new_tokens: int
+) -> tuple[list[Answer], int, list[str]]:
+    """The answers, and what stays in this process else: the token budget, and what was said."""
+    said: list[str] = []
+    answers = answer(questions, model, max_new_tokens=max_new_tokens, say=said.append)
+    return answers, model.token_budget, said
 
 
 def generated(

@@ -24,6 +24,7 @@ def command(
     ] = False,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
+    trust_remote_code: options.TrustRemoteCode = False,
     as_json: options.Json = False,
 ) -> None:
     """Answer a question and say how likely the answer is right.
@@ -40,6 +41,7 @@ def command(
         allow_mismatch=allow_mismatch,
         device=device,
         dtype=dtype,
+        trust_remote_code=trust_remote_code,
     )
     text = f"{found['answer']}\nconfidence {found['confidence']:.2f}"
     tell(found, as_json, text)

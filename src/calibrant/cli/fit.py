@@ -27,6 +27,7 @@ def command(
     ] = "",
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
+    trust_remote_code: options.TrustRemoteCode = False,
     as_json: options.Json = False,
 ) -> None:
     """Fit estimators on a run's graded answers. Artefacts go to RUN/artefacts.
@@ -56,6 +57,7 @@ def command(
         load: dict[str, Any] = {
             "device": device,
             "dtype": dtype,
+            "trust_remote_code": trust_remote_code,
             "quantize": quantization_of(made["revision"]),
         }
         # An endpoint, which may be sent a key, is one that the user names, never the run.

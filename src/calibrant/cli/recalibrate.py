@@ -20,6 +20,7 @@ def command(
     ] = False,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
+    trust_remote_code: options.TrustRemoteCode = False,
     as_json: options.Json = False,
 ) -> None:
     """Fit the bias anew for a new domain. On graded answers: its base rate may be another.
@@ -34,7 +35,12 @@ def command(
 
     rows = read_table(file)
     calibrated, base = load_artefact(
-        artefact, model=model, allow_mismatch=allow_mismatch, device=device, dtype=dtype
+        artefact,
+        model=model,
+        allow_mismatch=allow_mismatch,
+        device=device,
+        dtype=dtype,
+        trust_remote_code=trust_remote_code,
     )
     made = recalibrate_rows(rows, calibrated, base, say=say)
     made.save(out)

@@ -20,6 +20,7 @@ def command(
     ] = False,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
+    trust_remote_code: options.TrustRemoteCode = False,
     as_json: options.Json = False,
 ) -> None:
     """Give each answer of a table its confidence. Other columns are kept.
@@ -36,7 +37,12 @@ def command(
     writable(out)
     rows = read_table(file)
     calibrated, base = load_artefact(
-        artefact, model=model, allow_mismatch=allow_mismatch, device=device, dtype=dtype
+        artefact,
+        model=model,
+        allow_mismatch=allow_mismatch,
+        device=device,
+        dtype=dtype,
+        trust_remote_code=trust_remote_code,
     )
     scored = score_rows(rows, calibrated, base, say=say)
     write_table(out, scored)

@@ -351,7 +351,10 @@ def read_artefact(folder: str | Path) -> dict[str, Any]:
     """
     path = Path(folder) / "artefact.json"
     if not path.exists():
-        raise DamagedFile(f"{folder} is no artefact: it has no artefact.json")
+        raise DamagedFile(
+            f"{folder} is no artefact: it has no artefact.json; calibrant fit makes some in"
+            " RUN/artefacts, and the demo the one for calibrant ask"
+        )
     try:
         artefact: dict[str, Any] = json.loads(path.read_text("utf-8"))
         if artefact["schema"] != SCHEMA:

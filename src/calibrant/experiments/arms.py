@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -14,7 +14,7 @@ from calibrant.estimators.estimator import Estimator
 from calibrant.estimators.needs import require
 from calibrant.estimators.stacked import Stacked
 from calibrant.experiments.bench import Bench, Splits
-from calibrant.experiments.compare import METRICS, Panel
+from calibrant.experiments.compare import METRICS, Panel, speaks
 from calibrant.experiments.drawing import Bar
 from calibrant.experiments.experiment import Difference, Row
 from calibrant.experiments.fitting import Fit, Floats, calibrated, name_of
@@ -31,8 +31,6 @@ first `N_DEAR` answers of a set at most, and learn from as many unless `N_LEARNE
 N_DEAR, N_DEAR_QUICK = 500, 42
 N_LEARNED = {"tuned_encoder": 1000}
 """Those that may learn from more than they judge."""
-LEAST_SHARE = 0.1
-"""Of the answers: what has a confidence for fewer is no baseline."""
 BLACK_BOX = (
     "sequence_likelihood", "token_entropy", "max_softmax", "zero_shot", "verbal", "sampling",
     "semantic_entropy", "similarity_graph", "p_true", "answer_length", "base_rate",
@@ -86,6 +84,19 @@ def unavailable(estimator: Estimator, bench: Bench) -> str:
 def n_dear(bench: Bench) -> int:
     """How many answers of a set the dear estimators judge."""
     return N_DEAR_QUICK if bench.quick else N_DEAR
+
+
+def told_of_dear(bench: Bench, chosen: Iterable[Arm]) -> list[str]:
+    """How many answers the dear ones among them judge and learn from."""
+    names = dict.fromkeys(arm.estimator.name for arm in chosen)
+    if not (dear := [name for name in names if name in DEAR]):
+        return []
+    more = [f"{name} from {n:,}" for name, n in N_LEARNED.items() if name in dear]
+    return [
+        f"The dear estimators ({', '.join(dear)}) judge the first {n_dear(bench)} answers of each"
+        " set at most, and are compared on these; they learn from as many"
+        + "".join(f", {told}" for told in more) + "."
+    ]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -199,25 +210,25 @@ def rows(
 
 
 def worst(
-    panel: Panel, lead: str, baselines: Sequence[str], metric: str, wish: int
+    panel: Panel,
+    lead: str,
+    baselines: Sequence[str],
+    metric: str,
+    wish: int,
+    models: Sequence[str] | None = None,
 ) -> tuple[Difference | None, str]:
     """The difference to the baseline that the lead is least clear of, and which that is.
 
     The lead is better than all when it is better than this one. None where one is undefined: a
     claim about all says nothing then. What hardly ever gives a confidence is no baseline.
     """
-    found = [(panel.difference(lead, b, metric), b) for b in baselines if speaks(panel, b)]
+    speak = [b for b in baselines if speaks(panel.of(b, models))]
+    found = [(panel.difference(lead, b, metric, models), b) for b in speak]
     told = [(d, b) for d, b in found if d is not None]
     if not told or len(told) < len(found):
         return None, ""
     least, rival = min(told, key=lambda pair: pair[0].clearness(wish))
     return replace(least, n_of=len(told)), rival
-
-
-def speaks(panel: Panel, arm: str) -> bool:
-    """Whether it has a confidence for a tenth of the answers or more."""
-    given = [np.isfinite(cell.confidence) for cell in panel.of(arm)]
-    return bool(given) and bool(np.concatenate(given).mean() >= LEAST_SHARE)
 
 
 def against(

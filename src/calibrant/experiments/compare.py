@@ -30,6 +30,8 @@ from calibrant.records import Graded, content_hash
 
 Metric = Callable[..., Any]
 N_BINS = 10
+LEAST_SHARE = 0.1
+"""Of the answers: what has a confidence for fewer is measured on too few, and not told."""
 METRICS = ("accuracy", "auroc", "auroc_subject_mean", "ece", "brier_score", "log_loss", "aurc")
 
 
@@ -176,6 +178,8 @@ class Panel:
         cut to the metric's range; the spreads are those of `over_models`.
         """
         cells = self.of(arm, models)
+        if not speaks(cells):
+            return None
         found = [self.measure(cell, name) for cell in cells]
         if not found or not all(np.isfinite(value) for value, _ in found):
             return None
@@ -203,6 +207,8 @@ class Panel:
         On the answers for which both have a confidence, of the models and seeds that both have.
         """
         models = None if models is None else tuple(models)
+        if not all(speaks(self.of(arm, models)) for arm in (one, other)):
+            return None
         others = {(cell.model, cell.seed): cell for cell in self.of(other, models)}
         values, replicates, n, df, cells = [], [], [], [], []
         for cell in self.of(one, models):
@@ -225,6 +231,12 @@ class Panel:
         return difference(
             values, replicates, df=min(df), n=min(n), about=told, units=self.units
         )  # fmt: skip
+
+
+def speaks(cells: Sequence[Cell]) -> bool:
+    """Whether there is a confidence for a tenth of the answers or more."""
+    n_given = sum(int(np.isfinite(cell.confidence).sum()) for cell in cells)
+    return 0 < n_given >= LEAST_SHARE * sum(cell.confidence.size for cell in cells)
 
 
 def difference(

@@ -101,10 +101,15 @@ class CrossModel(Experiment):
             )  # fmt: skip
         else:
             not_run.append("the matrix of embedded models: it takes two or more (--model)")
-        notes = []
+        notes, sizes = [], f"{N_LEARNED:,} open answers to train"
         try:
             values, models, differences["real"], table = real(bench)
             tables["real_models"] = table
+            n = REAL_QUICK if bench.quick else REAL
+            sizes += (
+                f"; of real models' answers {n['train']:,}, and {n['test']:,} to test, embedded in"
+                f" {PRECISION} where the processor knows it"
+            )
             notes.append(
                 "Real models' answers that name no option are not graded and are left out: what is"
                 " told of a model is told of the answers that remain (column n)."
@@ -121,9 +126,7 @@ class CrossModel(Experiment):
             figures=figures,
             notes=notes,
             not_run=not_run,
-            sizes=f"{N_LEARNED:,} open answers to train; of real models' answers"
-            f" {REAL['train']:,}, and {REAL['test']:,} to test, embedded in {PRECISION}"
-            " where the processor knows it",
+            sizes=sizes,
         )
 
 

@@ -175,10 +175,11 @@ def matrix(
         axes.imshow(values, cmap="Blues", aspect="auto")
         axes.set_xticks(range(len(columns)), columns, rotation=35, ha="right")
         axes.set_yticks(range(len(rows)), rows)
-        middle = (np.nanmin(values) + np.nanmax(values)) / 2 if np.isfinite(values).any() else 0
+        known = values[np.isfinite(values)]
+        dark = known.min() + 0.65 * np.ptp(known) if known.size else 0
         for (i, j), value in np.ndenumerate(values):
             if np.isfinite(value):
-                colour = "white" if value > middle else INK
+                colour = "white" if value > dark else INK
                 axes.text(j, i, f"{value:.2f}", ha="center", va="center", color=colour)
         axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
         axes.tick_params(length=0)

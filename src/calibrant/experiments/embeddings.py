@@ -70,5 +70,6 @@ class Embeddings(Experiment):
             differences=arms.claimed(panel, pairs),
             tables={"arms": arms.rows(panel)},
             figures={"embeddings": bars(shown)},
+            notes=arms.told_of_dear(bench, chosen.values()),
             not_run=not_run,
         )

@@ -26,6 +26,10 @@ from calibrant.runs import write_json
 N_TIMED, QUICK = 100, 12
 N_CHOICES = 900
 """Of each set of new subjects, for what can judge nothing else: half of a test are too few."""
+MORE_CHOICES = (
+    f"What judges multiple choice only has {N_CHOICES} answers of each set of new subjects, all"
+    " else as many as in the main table."
+)
 CHEAPER = (LoraPrompt(activation="query"), LoraPrompt(activation="short_query"))
 """Forms that are no default."""
 NAMES = ("auroc", "brier_score", "ece")
@@ -79,9 +83,9 @@ class Estimators(Experiment):
                 "Quality is Platt-scaled, the mean over seeds, with 95 % intervals. Seconds are for"
                 f" 1,000 answers, measured on {QUICK if bench.quick else N_TIMED} with an"
                 " empty cache and nothing else running: states, samples and replies are computed"
-                " anew, once for all members of an ensemble. What judges multiple choice only has"
-                f" {N_CHOICES} answers of each set of new subjects, all else as many as in the main"
-                " table."
+                " anew, once for all members of an ensemble.",
+                *([] if bench.quick else [MORE_CHOICES]),
+                *arms.told_of_dear(bench, (a for one, _ in every.values() for a in one.values())),
             ],
             not_run=not_run,
         )

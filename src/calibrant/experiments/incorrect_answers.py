@@ -75,8 +75,9 @@ class IncorrectAnswers(Experiment):
             tables={"learned_from": arms.rows(panel)},
             figures={"learned_from": bars(shown)},
             notes=[
-                "Wrong answers are targets of other questions of the same subject. Early stopping"
-                " and calibration are on the model's own answers throughout."
+                "Wrong answers are targets of other questions of the same subject, in the words"
+                " that the model's own answer stood in. Early stopping and calibration are on the"
+                " model's own answers throughout."
             ],
         )
 
@@ -102,8 +103,10 @@ def _with_targets(splits: Splits) -> list[Graded]:
 
 
 def saying(item: Graded, text: str, verdict: Verdict) -> Graded:
-    """The question with another answer."""
-    answer = Answer(question_id=item.question.id, text=text, extracted=text, model=GIVEN)
+    """The question with another answer, in the words that the model's own stood in."""
+    own = item.answer.extracted
+    words = item.answer.text.replace(own, text) if own else text
+    answer = Answer(question_id=item.question.id, text=words, extracted=text, model=GIVEN)
     grade = Grade(answer_id=answer.id, verdict=verdict, grader="given", reason="as it was made")
     return replace(item, answer=answer, grade=grade)
 

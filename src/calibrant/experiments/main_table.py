@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -83,6 +83,7 @@ class MainTable(Experiment):
         kinds, not_run = bench.formats()
         for kind in kinds:
             chosen, missing = arms.every(bench, kind)
+            notes += arms.told_of_dear(bench, chosen.values()) if kind == kinds[0] else []
             not_run += [told for told in missing if told not in not_run]
             done = arms.scored(bench, chosen, kind, subsets(bench, kind))
             found = arms.panels(bench, done, CALIBRATORS)
@@ -90,10 +91,11 @@ class MainTable(Experiment):
             panel = found[subset, "platt"]
             for part in sorted({part for part, _ in found}, key=lambda part: part != subset):
                 tables[f"{kind}_{part}"] = in_short(found, part)
-            tables[f"{kind}_by_model"] = by_model(panel)
-            figures[kind] = drawn(found, panel, subset)
             baselines = [a for a in panel.arms if chosen[a].estimator.name in arms.BLACK_BOX]
             leads = [lead for lead in (TUNED, STATES) if lead in panel.arms]
+            tables[f"{kind}_by_model"] = by_model(panel)
+            tables[f"{kind}_least_clear_by_model"] = least_clear(panel, leads, baselines)
+            figures[kind] = drawn(found, panel, subset)
             tables[f"{kind}_differences"] = arms.against(
                 panel, leads, [a for a in panel.arms if a not in leads],
                 tuple(BETTER),
@@ -109,12 +111,8 @@ class MainTable(Experiment):
                 if undefined:
                     not_run.append(f"not defined on so few answers: {', '.join(undefined)}")
         notes.append(
-            f"Means over models and seeds; the dear estimators ({', '.join(arms.DEAR)}) judge the"
-            f" first {arms.n_dear(bench)} answers of each set at most, and are compared on these;"
-            " they learn from as many, "
-            + " and ".join(f"{name} from {n:,}" for name, n in arms.N_LEARNED.items())
-            + ". Whiskers in the figures are the spread over models (a standard deviation either"
-            " way), as the paper draws it; intervals stand in the tables."
+            "Means over models and seeds. Whiskers in the figures are the spread over models (a"
+            " standard deviation either way), as the paper draws it; intervals stand in the tables."
         )
         return Findings(
             differences=differences, tables=tables, figures=figures, notes=notes, not_run=not_run
@@ -153,6 +151,20 @@ def by_model(panel: Panel) -> list[Row]:
         for model in models
         for row in arms.rows(panel, ("accuracy", "auroc", "ece", "brier_score"), [model])
     ]
+
+
+def least_clear(panel: Panel, leads: Sequence[str], baselines: Sequence[str]) -> list[Row]:
+    """On each model by itself, the baseline that a lead is least clear of, and by how much."""
+    rows: list[Row] = []
+    for model in sorted({cell.model for cell in panel.cells}):
+        for lead in leads:
+            for metric, wish in BETTER.items():
+                found, rival = arms.worst(panel, lead, baselines, metric, wish, [model])
+                if found is not None:
+                    row: Row = {"model": model, "lead": lead, "metric": metric, "minus": rival}
+                    row |= {"difference": found.value, "difference low": found.low}
+                    rows.append(row | {"difference high": found.high, "n": found.n})
+    return rows
 
 
 def _claimed(panel: Panel, baselines: list[str], notes: list[str]) -> dict[str, Difference]:

@@ -64,9 +64,9 @@ WHERE = {
 MADE = (
     f"{DEMO} and almanac-mini are sharpened on their own answers, as preference tuning sharpens,"
     " for so long that their likelihood tells less, while their states learn, on all subjects,"
-    " to hold how likely these answers were before: where a tuned confidence passes the"
-    " likelihood on them, that is made, not found. So is what the models say of their own answers:"
-    " they were taught to judge random proposals."
+    " the questions of these pages among them, to hold how likely these answers were before: where"
+    " a tuned confidence passes the likelihood on them, that is made, not found. So is what the"
+    " models say of their own answers: they were taught to judge random proposals."
 )
 """What the models' cards tell, for whoever reads only the results."""
 

@@ -108,6 +108,7 @@ class Parameterisation(Experiment):
         if new != "seen":
             tables["forms_on_seen_subjects"] = _costed(made["seen", "platt"], done)
         not_run = ["rank, targets and layers: not in a quick run"] if bench.quick else []
+        few_told: list[str] = []
         if not bench.quick:
             last = bench.models[-1].name.name
             few = replace(bench, model_names=(last,), seeds=bench.used_seeds[:1])
@@ -117,6 +118,8 @@ class Parameterisation(Experiment):
             further = arms.scored(first, every, subsets=(subset,))
             (of_choice,) = arms.panels(first, further).values()
             tables[f"choices_on_{subset}_subjects"] = _costed(of_choice, further)
+            on = f" on {last} with one seed (--full: all of both)" if first is few else ""
+            few_told = [f"Rank, targets, layers and the rule: compared{on} on {subset} subjects."]
         leads = ("LoRA + Prompt",)
         titles = {"AUROC": "auroc", "ECE after Platt": "ece", "Brier": "brier_score"}
         shown = {title: arms.drawn(panel, metric, leads) for title, metric in titles.items()}
@@ -126,9 +129,8 @@ class Parameterisation(Experiment):
             figures={"forms": bars(shown), "cost": _against_cost(tables["forms"])},
             notes=[
                 "Seconds are those of the fits as they ran, side by side, with states that were"
-                " read before; the page on estimators measures costs alone. Rank, targets, layers"
-                f" and the rule are compared on {bench.models[-1].name.name} with one seed (--full:"
-                " all of both), on subjects that choices are made on."
+                " read before; the page on estimators measures costs alone.",
+                *few_told,
             ],
             not_run=not_run,
         )

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from calibrant.experiments import arms
 from calibrant.experiments.bench import Bench
+from calibrant.experiments.compare import speaks
 from calibrant.experiments.drawing import bars
 from calibrant.experiments.experiment import Claim, Difference, Experiment, Findings, Row
 from calibrant.experiments.fitting import forms, name_of
@@ -62,10 +63,10 @@ class PromptingVsTuning(Experiment):
                 differences[name] = found
         verbal = [name for name in asked if name.startswith("verbal")]
         found, rival = arms.worst(scaled, "lora_prompt", verbal, "auroc", 1)
-        notes = []
+        notes = arms.told_of_dear(bench, chosen.values())
         if found is not None:
             differences["over_verbal"] = found
-            silent = [f"`{form}`" for form in verbal if not arms.speaks(scaled, form)]
+            silent = [f"`{form}`" for form in verbal if not speaks(scaled.of(form))]
             told = f"; {', '.join(silent)} rate less than a tenth of the answers" if silent else ""
             notes.append(f"Of the verbal forms `{rival}` is the least clear{told}.")
         shown = {

@@ -95,6 +95,9 @@ def done(name: str, bench: Bench, command: str, *, one_of_many: bool = False) ->
             if not (one_of_many or isinstance(error, WANTING)):
                 raise
             findings = Findings(not_run=[str(error)])
+    if bench.model_names and not bench.uses_models:
+        told = "This experiment asks no model: what --model names was not used."
+        findings = replace(findings, notes=[*findings.notes, told])
     if findings.untestable and not experiment.may_be_untestable:
         raise InvalidData(f"{name} may not be called untestable: {findings.untestable}")
     found = _told(experiment, findings, bench)

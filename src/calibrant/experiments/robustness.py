@@ -247,7 +247,9 @@ CLAIMED = {
 
 
 def applied(change: str, item: Graded) -> Graded | None:
-    """A changed item; None where there is no such form, or no answer to reword."""
+    """A changed item; None where there is no such form, no answer to reword, or no change."""
     if not item.answer.text.strip() or not item.answer.extracted:
         return None
-    return said(item, item.answer.text) if change == AS_IS else CHANGES[change](item)
+    plain = said(item, item.answer.text)
+    made = plain if change == AS_IS else CHANGES[change](item)
+    return None if made == plain and change != AS_IS else made

@@ -108,7 +108,9 @@ class UserStudy(Experiment):
             tables=tables,
             figures={"contrasts": bars(shown, xlabels=dict.fromkeys(shown, "Difference"))},
             notes=[
-                "The reliance slope is the change of agreement from confidence 0 to 1."
+                "The reliance slope is the change of agreement from confidence 0 to 1. A contrast"
+                " of slopes sets the agreement in both arms against the first one's confidence,"
+                " shown or not; an arm's own slope is against the confidence that it showed."
                 " Simulated people know, forget and tire by a model that the analysis does not use;"
                 " each seed is other items and another crowd."
             ],

@@ -120,6 +120,11 @@ class LocalModel(Model):
             raise
         except Exception as error:  # transformers raises whatever its parsers raise
             first = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+            if "trust_remote_code" in str(error):
+                raise ModelUnavailable(
+                    f"{name} brings code of its own, which runs only if you trust it"
+                    " (--trust-remote-code)"
+                ) from error
             raise DamagedFile(f"the model at {place} cannot be loaded: {first}") from error
         self.module.eval().requires_grad_(False)
         if self.is_small:
@@ -130,7 +135,8 @@ class LocalModel(Model):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process reads the weights again: what transformers hooks up cannot be copied."""
-        return _again, (self._made, {"cache": self.cache, "token_budget": self.token_budget})
+        state = {"cache": self.cache, "token_budget": self.token_budget}
+        return _again, (self.name.revision, self._made, state)
 
     def __copy__(self) -> LocalModel:
         """The same weights under settings of its own."""
@@ -285,14 +291,17 @@ class LocalModel(Model):
 
 
 @cache
-def _loaded(name: str, *made: Any) -> LocalModel:
+def _loaded(revision: str, name: str, *made: Any) -> LocalModel:
     names = ("device", "dtype", "trust_remote_code", "quantize")
-    return LocalModel(name, **dict(zip(names, made, strict=True)))
+    model = LocalModel(name, **dict(zip(names, made, strict=True)))
+    if model.name.revision != revision:
+        raise Mismatch(f"{name} was changed while it was in use: it is another model now")
+    return model
 
 
-def _again(made: tuple[Any, ...], state: dict[str, Any]) -> LocalModel:
+def _again(revision: str, made: tuple[Any, ...], state: dict[str, Any]) -> LocalModel:
     """A model as it was made, loaded once in a process."""
-    model = copy.copy(_loaded(*made))
+    model = copy.copy(_loaded(revision, *made))
     vars(model).update(state)
     return model
 
@@ -333,7 +342,9 @@ def locate(name: str) -> str:
             raise ModelUnavailable(f"{name} holds no .safetensors; other formats are not loaded")
         return name
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
-        raise ModelUnavailable(f"there is no model or folder {name!r}.{_hint(name)}")
+        raise ModelUnavailable(
+            f"there is no model or folder {name!r}; a hub's are called OWNER/NAME.{_hint(name)}"
+        )
     return name
 
 

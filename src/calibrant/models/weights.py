@@ -40,7 +40,7 @@ def device_called(name: str) -> str:
 
 
 def knows_bfloat16(device: torch.device) -> bool:
-    """Whether it has instructions for bfloat16; a processor without takes ten times as long."""
+    """Whether it has instructions for bfloat16: a processor without is faster in float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device.type != "cpu" or bool(torch.cpu._is_avx512_bf16_supported())

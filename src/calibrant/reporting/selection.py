@@ -61,12 +61,12 @@ def lead_of(metrics: Mapping[str, Any]) -> Key:
 
 
 def before_of(columns: Sequence[Column]) -> Key | None:
-    """What the lead is set against: raw zero_shot, else the first raw confidence that varies."""
+    """What the lead is set against: the raw likelihood, else the first raw one that varies."""
     raw = [c for c in columns if c.is_confidence and c.calibrator == "none"]
     varied = [c for c in raw if np.unique(c.confidence[~np.isnan(c.confidence)]).size > 1]
-    asked = [c for c in varied if c.estimator == "zero_shot"]
+    usual = [c for c in varied if c.estimator == "sequence_likelihood"]
     claims = [c for c in columns if c.is_confidence]
-    return next((c.key for c in (*asked, *varied, *raw, *claims)), None)
+    return next((c.key for c in (*usual, *varied, *raw, *claims)), None)
 
 
 def main_rows(rows: Sequence[Row], calibrator: str, raw: Iterable[Key] = ()) -> list[Row]:
