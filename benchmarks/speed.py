@@ -7,6 +7,7 @@
 - import: `import calibrant` in a new process, against `python -c pass`
 - threads: answering on the embedded model with one and two threads while another process keeps a
   core busy, with idle threads waiting passively and spinning
+- replies: verbal replies of the demo's model, against batches that wait for their longest one
 """
 
 from __future__ import annotations
@@ -101,12 +102,40 @@ def threads() -> list[dict[str, Any]]:
     return rows
 
 
+def replies() -> list[dict[str, Any]]:
+    """Four guesses and how likely they are, as `verbal` asks for them."""
+    from calibrant import LocalModel, load_questions
+    from calibrant.answers.generate import greedy
+    from calibrant.answers.prompts import Prompts, guesses
+    from calibrant.answers.talk import talk_with
+
+    model, n_new = LocalModel("almanac-small-chat"), 108
+    questions = [q for q in load_questions("almanac") if not q.choices][::70][:200]
+    rows = [Prompts.of(model).question(question, guesses(4)) for question in questions]
+
+    def waiting(part: list[int]) -> list[list[int]]:
+        batch = [rows[i] for i in part]
+        return greedy(model, batch, n_new, one_line=False, whole_cache=True).ids
+
+    talk = talk_with(model, n_new, one_line=False, say=print)
+    talk.ask(questions[:20], guesses(4))
+    start = time.perf_counter()
+    talk.ask(questions, guesses(4))
+    middle = time.perf_counter()
+    model.batched(rows, waiting, n_new)
+    ours, theirs = middle - start, time.perf_counter() - middle
+    return [
+        {"what": f"replies: {len(rows)}", "seconds": ours},
+        {"what": f"replies: waiting, {theirs / ours:.1f} times as long", "seconds": theirs},
+    ]
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    rows = metrics() + bootstrap() + imports() + threads()
+    rows = metrics() + bootstrap() + imports() + threads() + replies()
     for row in rows:
         print(f"{row['what']:52} {row['seconds']:8.3f} s")
     if arguments.json:

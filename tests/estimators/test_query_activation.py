@@ -163,7 +163,7 @@ def test_rows_that_end_early_are_pushed_together(model: LocalModel) -> None:
     """Half of the rows are made to end after two tokens: what was generated later is not seen."""
     prompts = Prompts(model.tokenizer)
     rows = [prompts.question(question) for question in QUESTIONS[:8]]
-    made = greedy(model, rows, 6)
+    made = greedy(model, rows, 6, whole_cache=True)
     cut = [row[: 2 + 4 * (i % 2)] for i, row in enumerate(made.ids)]
     end = next(iter(model.end_ids))
     ended = [[*row, end] if len(row) == 2 else row for row in cut]
@@ -250,7 +250,7 @@ def test_answers_whose_cache_is_not_whole_are_read_from_their_text(
 ) -> None:
     items = items_of(llama)
     rows = [Prompts(llama.tokenizer).question(question) for question in QUESTIONS[:3]]
-    made = greedy(llama, rows, 4)
+    made = greedy(llama, rows, 4, whole_cache=True)
     made.cache.crop(-1)
     with pytest.raises(Mismatch, match="does not keep keys and values"):
         made.prefix(llama)

@@ -43,7 +43,8 @@ class Generation:
     first: torch.Tensor
     """Log-probabilities (B, V) at the first new position, float32 on the CPU."""
     cache: DynamicCache
-    """Keys and values of all rows' tokens but the last, those after a row's end too."""
+    """Keys and values of all rows' tokens but the last, those after a row's end too; without
+    `whole_cache` only those of the rows that ended last."""
     mask_BT: torch.Tensor
     """1 where there is a token in the cache."""
 
@@ -99,6 +100,7 @@ def answer(
         lambda asked, made, answers: answers,
         max_new_tokens=max_new_tokens,
         say=say,
+        whole_cache=False,
     )
 
 
@@ -142,12 +144,13 @@ def generated(
     *,
     max_new_tokens: int = MAX_NEW_TOKENS,
     say: Callable[[str], None] = print,
+    whole_cache: bool = True,
 ) -> list[T]:
     """What `work` makes of the answers of each batch, in the order of the questions."""
     found: dict[int, T] = {}
     for part, limit in _by_limit(questions, max_new_tokens):
         chosen = [questions[i] for i in part]
-        found.update(zip(part, _generated(chosen, model, work, limit, say)))
+        found.update(zip(part, _generated(chosen, model, work, limit, say, whole_cache)))
     return [found[i] for i in range(len(questions))]
 
 
@@ -165,12 +168,13 @@ def _generated(
     work: Callable[[list[Question], Generation, list[Answer]], list[T]],
     limit: int,
     say: Callable[[str], None],
+    whole_cache: bool,
 ) -> list[T]:
     questions, rows = _rows(questions, model, limit)
 
     def on(batch: list[int]) -> list[T]:
         asked = [questions[i] for i in batch]
-        made = greedy(model, [rows[i] for i in batch], limit)
+        made = greedy(model, [rows[i] for i in batch], limit, whole_cache=whole_cache)
         return work(asked, made, to_answers(asked, made, model, Prompts.of(model)))
 
     return model.batched(rows, on, limit, say)
@@ -245,6 +249,7 @@ def greedy(
     max_new_tokens: int,
     *,
     one_line: bool = True,
+    whole_cache: bool = False,
 ) -> Generation:
     """Continue each row of token ids by the likeliest token until it ends, or has no room.
 
@@ -252,6 +257,9 @@ def greedy(
     ----------
     one_line
         Whether a line break ends it, too.
+    whole_cache
+        Whether rows that have ended stay in the cache, for `Generation.prefix`, at the cost of
+        going on with them until all have ended.
     """
     ids_BT, mask_BT = model.pad(rows, left=True)
     limits = limits_of(model, rows, max_new_tokens)
@@ -261,34 +269,30 @@ def greedy(
     done = [False] * len(rows)
     first = torch.empty(0)
     cache = DynamicCache()
-    steps = _steps(model, ids_BT, mask_BT, cache)
-    for step, (token_B, log_prob_B, log_probs_BV) in enumerate(steps):
-        if step == 0:
-            first = log_probs_BV.float().cpu()
-        chosen, values = token_B.tolist(), log_prob_B.tolist()
-        likeliest = log_probs_BV.topk(min(N_TOP, log_probs_BV.shape[-1])).values.tolist()
-        for i, token in enumerate(chosen):
-            if not done[i]:
-                ids[i].append(token)
-                log_probs[i].append(values[i])
-                top[i].append(likeliest[i])
-                done[i] = len(ids[i]) >= limits[i] or ends(model, token, one_line)
-        if all(done):
-            break
-    made_BT = mask_BT.new_ones(len(rows), max(map(len, ids)) - 1)
-    return Generation(ids, log_probs, top, first, cache, torch.cat([mask_BT, made_BT], 1))
-
-
-def _steps(
-    model: LocalModel, ids_BT: torch.Tensor, mask_BT: torch.Tensor, cache: DynamicCache
-) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-    """(token (B,), its log-probability (B,), all log-probabilities (B, V)) of each step."""
+    running = list(range(len(rows)))
     while True:
         output = model.forward(
             input_ids=ids_BT, attention_mask=mask_BT, past_key_values=cache, use_cache=True, keep=1
         )
         log_probs_BV = output.logits[:, -1].float().log_softmax(-1)
         log_prob_B, token_B = log_probs_BV.max(-1)
-        yield token_B, log_prob_B, log_probs_BV
+        if not len(first):
+            first = log_probs_BV.cpu()
+        chosen, values = token_B.tolist(), log_prob_B.tolist()
+        likeliest = log_probs_BV.topk(min(N_TOP, log_probs_BV.shape[-1])).values.tolist()
+        for b, i in enumerate(running):
+            if not done[i]:
+                ids[i].append(chosen[b])
+                log_probs[i].append(values[b])
+                top[i].append(likeliest[b])
+                done[i] = len(ids[i]) >= limits[i] or ends(model, chosen[b], one_line)
+        if all(done):
+            return Generation(ids, log_probs, top, first, cache, mask_BT)
+        stay = [b for b, i in enumerate(running) if whole_cache or not done[i]]
+        if len(stay) < len(running):  # what has ended leaves the batch
+            running = [running[b] for b in stay]
+            places = torch.tensor(stay, device=model.device)
+            cache.reorder_cache(places)  # select: a call that layers of every kind know
+            mask_BT, token_B = mask_BT[places], token_B[places]
         ids_BT = token_B[:, None]
         mask_BT = torch.cat([mask_BT, mask_BT.new_ones(len(mask_BT), 1)], 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
-from calibrant.answers.generate import greedy
+from calibrant.answers.generate import ends, greedy, limits_of
 from calibrant.answers.prompts import Prompts, content, decode
 from calibrant.errors import MissingCapability, ModelUnavailable
 from calibrant.models.local import LocalModel
@@ -14,6 +14,9 @@ from calibrant.models.remote import Chat, Messages, RemoteModel, run_async, side
 from calibrant.records import Answered, Question
 
 N_IN_FLIGHT = 16
+SHORT = 16
+"""Tokens that most replies end within; the others are read again and go on side by side, so that
+no batch waits for one of them."""
 
 
 class Talk(ABC):
@@ -75,11 +78,23 @@ class _Local(Talk):
         return [decode(self.model.tokenizer, ids) for ids in bare]
 
     def _generated(self, rows: list[list[int]]) -> list[list[int]]:
+        found = self._up_to(rows, min(SHORT, self.n_new))
+        long = [
+            i
+            for i, (ids, limit) in enumerate(zip(found, limits_of(self.model, rows, self.n_new)))
+            if len(ids) == SHORT < limit and not ends(self.model, ids[-1], self.one_line)
+        ]
+        more = self._up_to([rows[i] + found[i] for i in long], self.n_new - SHORT)
+        for i, ids in zip(long, more):
+            found[i] = found[i] + ids
+        return found
+
+    def _up_to(self, rows: list[list[int]], n_new: int) -> list[list[int]]:
         def work(batch: list[int]) -> list[list[int]]:
             chosen = [rows[i] for i in batch]
-            return greedy(self.model, chosen, self.n_new, one_line=self.one_line).ids
+            return greedy(self.model, chosen, n_new, one_line=self.one_line).ids
 
-        return self.model.batched(rows, work, self.n_new, self.say)
+        return self.model.batched(rows, work, n_new, self.say)
 
 
 class _Remote(Talk):
