@@ -193,7 +193,8 @@ def test_passed_tells_never_from_not_defined() -> None:
             is_clear = n >= {"zero_shot": 100, "sequence_likelihood": 10_000}.get(other, 0)
             return Difference(value=sign, se=0.1 if is_clear else 1, df=9, n=9)
 
-    rows = label_count.passed(Found(), (50, 100, 200))  # type: ignore[arg-type]
+    rivals = label_count.BASELINES
+    rows = label_count.passed(Found(), (50, 100, 200), rivals)  # type: ignore[arg-type]
     for metric in ("auroc", "brier_score"):
         told = [row[f"passed in {metric} from"] for row in rows[:4]]
         assert told == ["100", "not by 200", "50", "not defined"]

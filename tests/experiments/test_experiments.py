@@ -5,9 +5,11 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,7 +43,7 @@ from calibrant.experiments.experiment import (
 from calibrant.grades.sandbox import why_no_sandbox
 from calibrant.models.local import embedded
 from calibrant.questions.mixture import Sizes
-from calibrant.records import Verdict
+from calibrant.records import Question, Verdict
 
 MODEL = "almanac-mini"
 NAMES = sorted(registry.variants("experiments"))
@@ -233,6 +235,47 @@ def test_solutions_run_with_the_imports_of_their_problem(tmp_path: Path) -> None
     assert not any(item.is_graded for item in every[len(items) :])
     assert all("import" not in item.answer.text for item in items)
     assert [item.grade.answer_id for item in items] == [item.answer.id for item in items]
+
+
+def test_programs_of_a_model_that_is_named_are_judged_by_itself(
+    make_model: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if why := why_no_sandbox():
+        assert not os.environ.get("CI"), why
+        pytest.skip(why)
+    place = tmp_path / "leetcode" / code.FILE
+    place.parent.mkdir()
+    rows = [
+        {"query": f"Give {n}.", "prompt": "import math", "completion": "def f(): pass",
+         "test": f"def check(f):\n    assert f() == {n}\n", "entry_point": "f"}
+        for n in range(48)
+    ]  # fmt: skip
+    with gzip.open(place, "wt") as file:
+        file.write("\n".join(map(json.dumps, rows)))
+    monkeypatch.setattr(code, "QUICK", len(rows))
+    asked: list[int] = []
+
+    class Writer:
+        def ask(self, questions: list[Question], how: str) -> list[str]:
+            asked.append(len(questions))
+            numbers = [int(re.findall(r"\d+", q.text)[0]) for q in questions]
+            # One in three is wrong, and one does without what is nowhere.
+            texts = [f"def f():\n    return {n + (n % 3 == 0)}" for n in numbers]
+            return ["import no_such_module" if n == 7 else t for n, t in zip(numbers, texts)]
+
+    monkeypatch.setattr(code, "talk_with", lambda *given, **how: Writer())
+    bench = Bench(out=tmp_path, model_names=(make_model("llama"),), data=tmp_path, quick=True)
+    tables, told, cannot = code._own(bench)
+    ((name, table),) = tables.items()
+    assert name.startswith("own_programs_of_") and not cannot
+    assert "wrote 48 programs, of which 31 pass" in told[0]
+    assert [row["arm"] for row in table] == ["zero_shot", "lora_prompt", "base_rate"]
+    assert all(0 < row["accuracy"] < 1 for row in table)
+    assert code._own(bench)[0] == tables and asked == [48]
+    monkeypatch.setattr(Writer, "ask", lambda self, questions, how: ["def f(): 0"] * len(questions))
+    monkeypatch.setattr(code, "HOW", "Answer otherwise.")
+    tables, told, cannot = code._own(bench)
+    assert not tables and "of which 1 pass" not in told[0] and code.TOO_FEW in cannot[0]
 
 
 def test_mutants_differ_and_parse() -> None:

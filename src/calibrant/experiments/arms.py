@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
@@ -247,6 +248,11 @@ def against(
                     }  # fmt: skip
             made.append(row)
     return made
+
+
+def as_file(title: str) -> str:
+    """A table's title as the name of its file; models' names, which may be paths, stand in some."""
+    return "_".join(re.findall(r"[\w.-]+", title)).lstrip("._")
 
 
 def states() -> tuple[Estimator, ...]:

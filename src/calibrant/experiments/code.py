@@ -6,12 +6,14 @@ import ast
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
 from calibrant.answers.evidence import sequences
+from calibrant.answers.sample import Sampling, kept_samples
+from calibrant.answers.talk import talk_with
 from calibrant.errors import InvalidData
 from calibrant.estimators.text_embedding import TextEmbedding
 from calibrant.estimators.tuned_encoder import TunedEncoder
@@ -20,8 +22,9 @@ from calibrant.experiments.bench import Bench
 from calibrant.experiments.compare import METRICS, Panel
 from calibrant.experiments.drawing import bars
 from calibrant.experiments.experiment import Claim, Experiment, Findings, Row
-from calibrant.experiments.fitting import Fit, correct_of, forms
+from calibrant.experiments.fitting import Fit, correct_of, forms, name_of
 from calibrant.models.encoder import encoder_called
+from calibrant.models.local import LocalModel
 from calibrant.models.model import Given
 from calibrant.questions.leetcode import Leetcode
 from calibrant.records import Answer, Answered, Graded, ModelName, Question, Verdict, content_hash
@@ -29,21 +32,33 @@ from calibrant.tables import iterate_table
 
 FILE = "LeetCodeDataset-v0.3.1-test.jsonl.gz"
 N_PROBLEMS, N_MUTANTS, QUICK = 228, 3, 20
+N_WRITTEN = 512
+"""Tokens of a model's own program at most."""
+HOW = "Answer with the program alone, in Python."
 N_TOKENS, QUICK_TOKENS = 512, 64
 """Of problem and program together, the ends of both: as many as the encoder has places for."""
 CANDIDATES = ModelName(name="candidates")
 SHARES = {"train": 0.5, "validation": 0.1, "calibration": 0.1}
 NO_MODULE = "ModuleNotFoundError"
+NO_WRITER = (
+    "zero_shot and lora_prompt on a model's own programs: no embedded model writes code; name one"
+    " that does (--model)"
+)
+TOO_FEW = "of those to learn from or to judge all pass, or none does"
+NAMES = tuple(name for name in METRICS if "subject" not in name)
 ENCODED = ("text_embedding logistic", "tuned_encoder")
+OWN = ("zero_shot", "lora_prompt", "base_rate")
+"""What judges a model's own programs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Code(Experiment):
-    """The data set's own solutions and mechanical mutants of them, run against the tests."""
+    """The data set's own solutions and mutants of them, and programs of models that are named."""
 
     name: ClassVar = "code"
     place: ClassVar = 17
     uses_models: ClassVar = False
+    asks_named: ClassVar = True
     data: ClassVar = (f"leetcode/{FILE}",)
     title: ClassVar = "Programs"
     counterpart: ClassVar = "Table 3 (LeetCode)"
@@ -73,10 +88,7 @@ class Code(Experiment):
 
     def run(self, bench: Bench) -> Findings:
         """Grade the candidates, then judge those of new problems."""
-        not_run = [
-            "zero_shot and lora_prompt on a model's own programs: no embedded model writes code."
-            " For one that does: calibrant run --questions leetcode --grader code --model NAME"
-        ]
+        not_run = [] if bench.loaded else [NO_WRITER]
         n_tokens = QUICK_TOKENS if bench.quick else N_TOKENS
         chosen = {
             "base_rate": forms("base_rate")[0],
@@ -105,9 +117,10 @@ class Code(Experiment):
             "text_embedding": ("text_embedding logistic", "base_rate", "auroc"),
         }
         titles = {"AUROC": "auroc", "ECE": "ece"}
+        own, told, cannot = _own(bench)
         return Findings(
             differences=arms.claimed(panel, pairs),
-            tables={"programs": arms.rows(panel, [m for m in METRICS if "subject" not in m])},
+            tables={"programs": arms.rows(panel, NAMES), **own},
             figures={"programs": bars({t: arms.drawn(panel, m) for t, m in titles.items()})},
             notes=[
                 f"{len({i.question.id for i in items})} problems, {len(items)} programs, a solution"
@@ -116,11 +129,71 @@ class Code(Experiment):
                 f" {int(np.isnan(verdicts).sum())} could not be graded. Problems are split, so"
                 " that those of the test were never seen.",
                 "The tuned encoder computes in bfloat16 where the processor knows it.",
+                *told,
                 *_wanting(items),
                 *(_alike(items, n_tokens) if not chosen.keys().isdisjoint(ENCODED) else ()),
             ],
-            not_run=not_run,
+            not_run=[*not_run, *cannot],
         )
+
+
+def _own(bench: Bench) -> tuple[dict[str, list[Row]], list[str], list[str]]:
+    """Of each model that is named: a table on its own programs, what they are, why there is none.
+
+    Platt-scaled, as everything else here.
+    """
+    tables: dict[str, list[Row]] = {}
+    told, cannot = list[str](), list[str]()
+    for model in bench.loaded:
+        name = model.name.name
+        items = written(bench, model)
+        n_right = int(np.nansum(correct_of(items)))
+        told.append(f"{name} wrote {len(items)} programs, of which {n_right} pass.")
+        parts = [split(items, seed) for seed in bench.used_seeds]
+        needed = [part[key] for part in parts for key in (*SHARES, "test")]
+        if not all({0.0, 1.0} <= set(correct_of(some)) for some in needed):
+            cannot.append(f"{', '.join(OWN)} on the programs of {name}: {TOO_FEW}")
+            continue
+        panel = Panel(n_resamples=bench.n_resamples, by_subject=False)
+        places = [(form, i) for form in forms(*OWN) for i in range(len(parts))]
+        jobs = [
+            (
+                Fit(form, parts[i]["train"], parts[i]["validation"], model, bench.used_seeds[i]),
+                parts[i]["calibration"],
+                parts[i]["test"],
+            )
+            for form, i in places
+        ]
+        for (form, i), p in zip(places, bench.confidences(jobs)):
+            panel.add(name_of(form), name, bench.used_seeds[i], parts[i]["test"], p)
+        tables[f"own_programs_of_{arms.as_file(name)}"] = arms.rows(panel, NAMES)
+    return tables, told, cannot
+
+
+def written(bench: Bench, model: LocalModel) -> list[Graded]:
+    """A model's own program to each problem, written and graded once."""
+    questions = [question for _, question in problems(bench)]
+
+    def write(part: Sequence[Question]) -> list[list[Answer]]:
+        bench.say(f"{model.name.name} writes {len(part)} programs")
+        texts = talk_with(model, N_WRITTEN, one_line=False, say=bench.say).ask(part, HOW)
+        return [
+            [Answer(question_id=question.id, text=text, model=model.name)]
+            for question, text in zip(part, texts)
+        ]
+
+    key = content_hash(asdict(model.name), N_WRITTEN, HOW, *(q.id for q in questions))
+    one = Sampling(n_samples=1)
+    found = kept_samples(questions, bench.cache / f"programs-{key}", one, write)
+    items = [Answered(question=q, answer=answers[0]) for q, answers in zip(questions, found)]
+    return [_here(item) for item in bench.graded(items, "code", key)]
+
+
+def _here(item: Graded) -> Graded:
+    """What fails for want of a module is not graded: that tells of this machine."""
+    if not item.grade.reason.startswith(NO_MODULE):
+        return item
+    return replace(item, grade=replace(item.grade, verdict=Verdict.UNGRADED))
 
 
 def _wanting(items: Sequence[Graded]) -> list[str]:
@@ -137,21 +210,25 @@ def _alike(items: Sequence[Graded], n_tokens: int) -> list[str]:
     return [f"Cut to {n_tokens} tokens, {n} of the {len(rows)} programs read like another one."]
 
 
+def problems(bench: Bench) -> list[tuple[Row, Question]]:
+    """The problems, as the data set has them and as questions."""
+    place = bench.data_at("leetcode", FILE)
+    rows = [row for _, row in iterate_table(place)][: QUICK if bench.quick else N_PROBLEMS]
+    asked = [(row, Leetcode().ask(row)) for row in rows]
+    return [
+        (row, Question(text=ask.text, tests=ask.tests, targets=("passes",), subject="code"))
+        for row, ask in asked
+        if ask is not None
+    ]
+
+
 def graded(bench: Bench) -> list[Graded]:
     """Solutions and mutants with their verdicts, computed once.
 
-    They are run after the imports that the problem gives, and shown without them. What fails for
-    want of a module is not graded: that tells of this machine, not of the program.
+    They are run after the imports that the problem gives, and shown without them.
     """
-    place = bench.data_at("leetcode", FILE)
-    n = QUICK if bench.quick else N_PROBLEMS
-    source = Leetcode()
     shown, run = list[Answer](), list[Answered]()
-    for _, row in list(iterate_table(place))[:n]:
-        ask = source.ask(row)
-        if ask is None:
-            continue
-        question = Question(text=ask.text, tests=ask.tests, targets=("passes",), subject="code")
+    for row, question in problems(bench):
         # Written out the same way as its mutants, so that layout and comments tell nothing.
         texts = [ast.unparse(ast.parse(row["completion"])), *mutants(row["completion"])]
         for text in dict.fromkeys(texts):
@@ -162,9 +239,7 @@ def graded(bench: Bench) -> list[Graded]:
     made = []
     for answer, item in zip(shown, bench.graded(run, "code", key), strict=True):
         grade = replace(item.grade, answer_id=answer.id)
-        if grade.reason.startswith(NO_MODULE):
-            grade = replace(grade, verdict=Verdict.UNGRADED)
-        made.append(replace(item, answer=answer, grade=grade))
+        made.append(_here(replace(item, answer=answer, grade=grade)))
     return made
 
 

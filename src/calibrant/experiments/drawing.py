@@ -96,8 +96,9 @@ def curves(
 ) -> Figure:
     """A panel a title, a line a series with its interval, dashed levels to compare with.
 
-    Marks are texts at points of a series, named by their x. Without lines the points stand alone,
-    and the texts by turns above and below them.
+    A level's name begins with a letter, "a: NAME", which stands at the end of its line. Marks are
+    texts at points of a series, named by their x. Without lines the points stand alone, and the
+    texts by turns above and below them.
     """
     with styled():
         figure = Figure(figsize=(max(6.4, 0.6 + 3.9 * len(panels)), 4.1))
@@ -121,15 +122,7 @@ def curves(
                     axes.fill_between(*ends, color=colour, alpha=0.15, lw=0)
                 else:
                     axes.vlines(*ends, color=colour, lw=1.2)
-            for i, (name, level) in enumerate((levels or {}).get(title, {}).items()):
-                axes.axhline(
-                    level,
-                    color=QUIET,
-                    lw=1.1,
-                    ls=("--", ":", "-.", (0, (1, 4)))[i % 4],
-                    label=name,
-                    zorder=2,
-                )
+            _levels(axes, (levels or {}).get(title, {}))
             axes.set(title=title, xlabel=xlabel, ylabel=ylabels.get(title, ""))
             if not lines:
                 axes.margins(x=0.2)  # the texts go beyond the points
@@ -150,6 +143,27 @@ def curves(
             frameon=False, fontsize=9,
         )  # fmt: skip
     return figure
+
+
+def _levels(axes: Any, levels: Mapping[str, float]) -> None:
+    """Dashed lines, with their letters at the right; those of near levels stand together."""
+    low, high = axes.get_ylim()
+    told: list[tuple[str, float]] = []
+    for name, level in sorted(levels.items(), key=lambda item: item[1]):
+        axes.axhline(level, color=QUIET, lw=0.9, ls="--", zorder=2)
+        letters, last = told[-1] if told else ("", -np.inf)
+        letter = name.partition(":")[0]
+        if level - last < 0.05 * (high - low):
+            told[-1] = (letters + letter, last)
+        else:
+            told.append((letter, level))
+    for name in levels:
+        axes.plot([], [], " ", label=name)
+    for letters, level in told:
+        axes.text(
+            1.01, level, "".join(sorted(letters)), transform=axes.get_yaxis_transform(),
+            va="center", color=QUIET, fontsize=9,
+        )  # fmt: skip
 
 
 def _mark(axes: Any, at: tuple[float, float], text: str, colour: str, *, below: bool) -> None:

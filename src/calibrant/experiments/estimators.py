@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import re
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -73,10 +72,7 @@ class Estimators(Experiment):
                     for subset in shown:
                         row |= _quality(made[subset, "platt"], arm, name, subset)
                     rows.append(row | cost(bench, chosen[arm].estimator, model, kind))
-                title = (
-                    f"{name} {LONG[kind].lower()}"  # a name may be a path, and tables become files
-                )
-                tables["_".join(re.findall(r"[\w.-]+", title)).lstrip("._")] = rows
+                tables[arms.as_file(f"{name} {LONG[kind].lower()}")] = rows
         return Findings(
             tables=tables,
             notes=[

@@ -158,6 +158,8 @@ class Experiment(ABC):
     """Whether it takes all embedded models when none are named, or the demo's alone."""
     uses_models: ClassVar[bool] = True
     """Whether it asks models, so that without any it cannot be done."""
+    asks_named: ClassVar[bool] = False
+    """Whether it asks models that are named, though it can be done without any."""
     data: ClassVar[tuple[str, ...]] = ()
     """Files that it reads of `--data`, as `Path.glob` takes them."""
     may_be_untestable: ClassVar[bool] = False

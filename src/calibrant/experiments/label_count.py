@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from string import ascii_lowercase
 from typing import ClassVar
 
 from matplotlib.figure import Figure
@@ -28,7 +29,11 @@ LEARNED = {
 METRICS = {"auroc": ("AUROC", 1), "brier_score": ("Brier", -1)}
 """Metric -> its name in words, and the sign of what is better."""
 NEVER = "not by"
-BASELINES = ("zero_shot", "sequence_likelihood", 'sequence_likelihood form="sum"', "token_entropy")
+BASELINES = (
+    "zero_shot", "sequence_likelihood", 'sequence_likelihood form="sum"', "token_entropy",
+    "answer_length", "verbal", "sampling", "semantic_entropy", "similarity_graph", "p_true",
+)  # fmt: skip
+"""Black boxes that rank open answers, in their usual forms."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,10 +80,13 @@ class LabelCount(Experiment):
             for seed in bench.used_seeds
         )
         sizes = [n for n in wanted if n <= there] or [there]
-        chosen = {
-            name: arms.Arm(form, n_train=n_train)
-            for name, form in zip(BASELINES, forms(*BASELINES))
-        }
+        missing, chosen = list[str](), dict[str, arms.Arm]()
+        for name, form in zip(BASELINES, forms(*BASELINES)):
+            if why := arms.unavailable(form, bench):
+                missing.append(f"`{name}`: {why}")
+            else:
+                chosen[name] = arms.Arm(form, n_train=n_train)
+        rivals = tuple(chosen)
         for label, form in LEARNED.items():
             for n in sizes:
                 chosen[f"{label}, {n}"] = arms.Arm(form, train=_first(n), n_train=n_train)
@@ -93,14 +101,15 @@ class LabelCount(Experiment):
                 "auroc",
             ),
         }
-        table = passed(panel, sizes)
+        table = passed(panel, sizes, rivals)
         notes = [
             *told(table),
             "A letter on a curve: from there on it is clearly above the baseline of that letter.",
             f"Beside the training answers, {bench.sizes.validation:,} graded answers stop the"
             f" training and {bench.sizes.calibration:,} calibrate, at every size.",
+            *arms.told_of_dear(bench, chosen.values()),
         ]
-        missing = [f"{n:,} training answers: there are {there:,}" for n in wanted if n > there]
+        missing += [f"{n:,} training answers: there are {there:,}" for n in wanted if n > there]
         if POINT not in sizes:
             missing.append(f"what is claimed of {POINT:,} answers: here are {max(sizes):,} at most")
         if not bench.full and not bench.quick:
@@ -112,8 +121,8 @@ class LabelCount(Experiment):
                 "passed": table,
                 "differences": arms.against(
                     panel,
-                    [arm for arm in panel.arms if arm not in BASELINES],
-                    BASELINES,
+                    [arm for arm in panel.arms if arm not in rivals],
+                    rivals,
                     tuple(METRICS),
                 ),
             },
@@ -133,14 +142,14 @@ def _first(n: int) -> arms.Chosen:
     return chosen
 
 
-def passed(panel: Panel, sizes: Sequence[int]) -> list[Row]:
+def passed(panel: Panel, sizes: Sequence[int], rivals: Sequence[str]) -> list[Row]:
     """For each learner and baseline the fewest labels from which on it is clearly better.
 
     As text: the number, "not by" the largest that was tried, or "not defined" there.
     """
     made = []
     for label in LEARNED:
-        for baseline in BASELINES:
+        for baseline in rivals:
             row: Row = {"learned": label, "baseline": baseline}
             for metric, (_, wish) in METRICS.items():
                 every = [panel.difference(f"{label}, {n}", baseline, metric) for n in sizes]
@@ -172,7 +181,8 @@ def drawn(panel: Panel, sizes: Sequence[int], table: Sequence[Row]) -> Figure:
 
     A letter at a point of a curve: from there on it is clearly above the baseline of that letter.
     """
-    letters = dict(zip(BASELINES, "abcdefgh"))
+    rivals = list(dict.fromkeys(row["baseline"] for row in table))
+    letters = dict(zip(rivals, ascii_lowercase))
     marks: dict[str, list[tuple[int, str]]] = {label: [] for label in LEARNED}
     for label, n in product(LEARNED, sizes):
         found = [r for r in table if (r["learned"], r["passed in auroc from"]) == (label, f"{n:,}")]
@@ -185,7 +195,7 @@ def drawn(panel: Panel, sizes: Sequence[int], table: Sequence[Row]) -> Figure:
         for label in LEARNED:
             cells = [(n, panel.value(f"{label}, {n}", metric)) for n in sizes]
             panels[title][label] = [(n, c["value"], c["low"], c["high"]) for n, c in cells if c]
-        for baseline in BASELINES:
+        for baseline in rivals:
             if (cell := panel.value(baseline, metric)) is not None:
                 levels[title][f"{letters[baseline]}: {baseline}"] = cell["value"]
     return curves(

@@ -326,7 +326,8 @@ def _side_by_side(
 def _learned_from(bench: Mapping[str, Any]) -> str:
     """Models, questions and how many of them, where the experiment takes these at all."""
     if not bench["is_usual"]:
-        return " No model is asked."
+        names = ", ".join(bench["models"])
+        return f" Models: {names}." if names else " No model is asked."
     usual = "; ".join(
         f"{LONG[kind]} answers: " + ", ".join(f"{n:,} {WHERE[name]}" for name, n in counts.items())
         for kind, counts in bench["counts"].items()

@@ -72,10 +72,10 @@ def done(name: str, bench: Bench, command: str, *, one_of_many: bool = False) ->
     """
     experiment: Experiment = registry.get("experiments", name)()
     spent = Spent(bench.say)
+    asks = experiment.uses_models or (experiment.asks_named and bool(bench.model_names))
     bench = replace(
-        bench, on_all=experiment.on_all, uses_models=experiment.uses_models, say=spent.say,
-        missing=Missing(),
-    )  # fmt: skip
+        bench, on_all=experiment.on_all, uses_models=asks, say=spent.say, missing=Missing()
+    )
     if bench.model_names and not (one_of_many or bench.loaded) and bench.uses_models:
         raise ModelUnavailable("; ".join(bench.left_out))
     folder = bench.out / name

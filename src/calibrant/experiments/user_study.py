@@ -13,7 +13,7 @@ import numpy as np
 
 from calibrant.errors import MissingExtra
 from calibrant.experiments.bench import Bench
-from calibrant.experiments.drawing import Bar, bars
+from calibrant.experiments.drawing import Bar, bars, histograms
 from calibrant.experiments.experiment import Claim, Difference, Experiment, Findings, Row
 from calibrant.parallel import side_by_side
 
@@ -78,44 +78,59 @@ class UserStudy(Experiment):
         n_seeds = len(bench.used_seeds)
         differences: dict[str, Difference] = {}
         tables: dict[str, list[Row]] = {"contrasts": [], "arms": []}
-        shown: dict[str, list[Bar]] = {}
+        bars_of: dict[str, list[Bar]] = {}
+        relied: dict[str, dict[str, np.ndarray]] = {}
         for at, (crowd, claim, _) in enumerate(crowds):
             made = every[at * n_seeds : (at + 1) * n_seeds]
-            contrasts = [together(rows) for rows in zip(*(found["primary"] for _, found in made))]
+            contrasts = [together(rows) for rows in zip(*(f["primary"] for _, f, _ in made))]
             for row in contrasts:
                 tables["contrasts"].append({"people": crowd, **_contrast(row)})
                 is_it = (row["measure"], row["arm"], row["than"]) == ("slope", "tuned", "random")
                 if is_it and row["estimate"] is not None:
                     differences[claim] = _difference(row)
-            shown[f"People {crowd}"] = [
-                Bar(
-                    label=f"{row['measure']}: {row['arm']} − {row['than']}",
-                    value=np.nan if row["estimate"] is None else row["estimate"],
-                    low=row["low"], high=row["high"], lead=row["measure"] == "slope",
-                )
-                for row in contrasts
-            ]  # fmt: skip
+            bars_of[f"People {crowd}"] = [_bar(row) for row in contrasts]
             tables["arms"] += [
                 {"people": crowd, "arm": arm, "seed": seed, **_measures(measures)}
-                for seed, (_, found) in zip(bench.used_seeds, made)
+                for seed, (_, found, _) in zip(bench.used_seeds, made)
                 for arm, measures in found["arms"].items()
             ]
-            near, n = (sum(told[k] for told, _ in made) for k in ("thresholds_near", "thresholds"))
+            relied |= _relied([agreed for _, _, agreed in made], looking=claim == "found")
+            near, n = (
+                sum(told[k] for told, _, _ in made) for k in ("thresholds_near", "thresholds")
+            )
             if claim == "found" and n:
                 differences["thresholds"] = share(near / n, n)
         return Findings(
             differences=differences,
             tables=tables,
-            figures={"contrasts": bars(shown, xlabels=dict.fromkeys(shown, "Difference"))},
+            figures={
+                "agreement": histograms(relied, xlabel="Confidence that was shown"),
+                "contrasts": bars(bars_of, xlabels=dict.fromkeys(bars_of, "Difference")),
+            },
             notes=[
+                "The first figure shows which confidences people agreed with, and which not; in the"
+                " last panel those of people who do not look at it.",
                 "The reliance slope is the change of agreement from confidence 0 to 1. A contrast"
                 " of slopes sets the agreement in both arms against the first one's confidence,"
                 " shown or not; an arm's own slope is against the confidence that it showed."
                 " Simulated people know, forget and tire by a model that the analysis does not use;"
-                " each seed is other items and another crowd."
+                " each seed is other items and another crowd.",
             ],
             not_run=["the study with people: docs/study.md"],
         )
+
+
+def _relied(
+    crowds: Sequence[dict[str, dict[str, list[float]]]], *, looking: bool
+) -> dict[str, dict[str, np.ndarray]]:
+    """Panels of confidences that people agreed with, and not; the random ones where they look."""
+    return {
+        f"{arm.capitalize()} confidence{'' if looking else ', not looked at'}": {
+            name: np.concatenate([crowd[arm][name] for crowd in crowds])
+            for name in ("agreed", "disagreed")
+        }
+        for arm in (("random", "tuned") if looking else ("tuned",))
+    }
 
 
 def together(rows: Sequence[Row]) -> Row:
@@ -133,8 +148,8 @@ def together(rows: Sequence[Row]) -> Row:
 
 def simulated(
     folder: Path, quick: bool, claim: str, policies: Sequence[str], seed: int
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(what the simulation tells, the analysis) of a crowd."""
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, dict[str, list[float]]]]:
+    """(what the simulation tells, the analysis, confidences that people agreed with) of a crowd."""
     from calibrant.study.analysis import analyse
     from calibrant.study.data import tables
     from calibrant.study.design import Arm, Design
@@ -160,7 +175,14 @@ def simulated(
     for opened in (copy, study):
         if "store" in vars(opened):
             opened.store.shut()
-    return told, analysed
+    shown = {
+        arm: {
+            name: [r["confidence"] for r in trials if r["arm"] == arm and r["agrees"] is agrees]
+            for name, agrees in (("agreed", True), ("disagreed", False))
+        }
+        for arm in ("random", "tuned")
+    }
+    return told, analysed, shown
 
 
 def items(n: int, seed: int) -> list[Any]:
@@ -183,6 +205,14 @@ def items(n: int, seed: int) -> list[Any]:
             )
         )  # fmt: skip
     return found
+
+
+def _bar(row: Row) -> Bar:
+    return Bar(
+        label=f"{row['measure']}: {row['arm']} − {row['than']}",
+        value=np.nan if row["estimate"] is None else row["estimate"],
+        low=row["low"], high=row["high"], lead=row["measure"] == "slope",
+    )  # fmt: skip
 
 
 def _contrast(row: Row) -> Row:
