@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -174,6 +174,12 @@ def _measure(
     if drawn is not None and resamples is not None and resamples.subjects is not None:
         drawn = drawn[:, np.isin(resamples.subjects, subject)]
     order = np.unique(p, return_inverse=True)[1].tobytes()
+
+    @cache
+    def decomposed(is_drawn: bool) -> metrics.BrierDecomposition:  # of which several names are told
+        w = weights if is_drawn else None
+        return metrics.brier_decomposition(p, y, w, n_bins=settings.n_bins)
+
     found = {}
     for name in names:
         if name in CLAIMS and not column.is_confidence:
@@ -184,7 +190,7 @@ def _measure(
             found[name] = ranked[key]
             continue
         try:
-            metric = _metric(name, column, known, subject, settings)
+            metric = _metric(name, column, known, subject, settings, decomposed)
             value = float(metric(p, y, None, None))
             if not np.isfinite(value):
                 found[name] = _Measured(reason="infinite: an answer is certain, and wrongly so")
@@ -205,15 +211,20 @@ def _measure(
 
 
 def _metric(
-    name: str, column: Column, known: Any, subject: Any, settings: Settings
+    name: str,
+    column: Column,
+    known: Any,
+    subject: Any,
+    settings: Settings,
+    decomposed: Callable[[bool], metrics.BrierDecomposition],
 ) -> Callable[..., Any]:
     """A metric as a function of (confidence, correct, weights, subject weights)."""
-    options: dict[str, Any] = {}
-    if name.startswith("ece") or name in BRIER_PARTS:
-        options["n_bins"] = settings.n_bins
     if name in BRIER_PARTS:
         part = name.removeprefix("brier_")
-        return lambda p, y, w, drawn: getattr(metrics.brier_decomposition(p, y, w, **options), part)
+        return lambda p, y, w, drawn: getattr(decomposed(w is not None), part)
+    options: dict[str, Any] = {}
+    if name.startswith("ece"):
+        options["n_bins"] = settings.n_bins
     if name == "log_loss":
         options["clip"] = settings.clip
     if name.endswith("_subject_mean"):

@@ -18,8 +18,8 @@ Array = npt.NDArray[np.float64]
 Measure = float | Array
 """A float, or with weights of shape (R, n) an array (R,)."""
 
-_CHUNK = 1 << 20
-"""Weights held as float64 at a time: bounds the memory of a bootstrap."""
+_CHUNK = 1 << 17
+"""Weights held as float64 at a time: what a processor's cache holds, and little memory."""
 
 
 def check_confidence(confidence: npt.ArrayLike) -> Array:
