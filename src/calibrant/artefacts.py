@@ -185,7 +185,9 @@ def answer_with_confidence(
             return list(zip(answers, calibrated.confidences(items, model, say)))
         return list(zip(answers, calibrated.from_scores(items, range(len(items)), scores)))
 
-    return generated(questions, model, work, max_new_tokens=max_new_tokens, say=say)
+    return generated(
+        questions, model, work, max_new_tokens=max_new_tokens, say=say, whole_cache=True
+    )
 
 
 def ask(

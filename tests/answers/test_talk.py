@@ -39,6 +39,9 @@ def test_replies_end_where_the_model_has_no_positions_left(
     rows = [[1] * (most + 1 - room) for room in rooms]
     found = talk._Local(gpt2, 9, False, print)._generated(rows)
     assert [len(ids) for ids in found] == rooms
+    told = talk._Local(gpt2, 9, False, print)
+    told._replies([*rows, [1] * (most + 1)])
+    assert told.cut == set(range(5)) and set(told.failed) == {5}
     assert found == [greedy(gpt2, [row], 9, one_line=False).ids[0] for row in rows]
 
 
@@ -63,6 +66,8 @@ def test_what_has_ended_leaves_the_batch(tiny: LocalModel, monkeypatch: pytest.M
     assert (found.ids, [len(r) for r in found.top]) == (kept.ids, [len(r) for r in kept.ids])
     for a, b in zip(found.log_probs, kept.log_probs):
         assert a == pytest.approx(b, abs=1e-5)
+    with pytest.raises(ValueError, match="not whole"):
+        found.prefix(tiny)
     n_steps = max(map(len, found.ids))
     assert sizes == [sum(len(ids) > step for ids in found.ids) for step in range(n_steps)]
     assert sizes[-1] < len(rows)

@@ -211,6 +211,20 @@ def test_marks_stand_on_their_curve() -> None:
     assert text.get_text() == "ab" and text.xy == (20.0, 0.7)
 
 
+def test_letters_of_near_levels_stand_together() -> None:
+    """Near on the axis that the levels have widened; the legend has those of all panels."""
+    points = [(10.0, 0.80, None, None), (20.0, 0.81, None, None)]
+    levels = {"b: two": 0.505, "a: one": 0.5, "c: three": 0.9}
+    figure = curves(
+        {"AUROC": {"x": points}, "ECE": {"x": points}}, xlabel="n", ylabels={},
+        levels={"AUROC": levels, "ECE": {"d: four": 0.8}},
+    )  # fmt: skip
+    assert [text.get_text() for text in figure.axes[0].texts] == ["ab", "c"]
+    (legend,) = figure.legends
+    names = [text.get_text() for text in legend.get_texts()]
+    assert names == ["x", "b: two", "a: one", "c: three", "d: four"]
+
+
 def test_what_the_tests_of_two_seeds_share_is_drawn_for_both() -> None:
     """Means over seeds with nearly the same questions: the interval is as wide as they vary."""
     spread, errors = [], []

@@ -259,7 +259,9 @@ def test_programs_of_a_model_that_is_named_are_judged_by_itself(
         def ask(self, questions: list[Question], how: str) -> list[str]:
             asked.append(len(questions))
             numbers = [int(re.findall(r"\d+", q.text)[0]) for q in questions]
-            # One in three is wrong, and one does without what is nowhere.
+            self.failed = {i: "too long" for i, n in enumerate(numbers) if n == 9}
+            self.cut = {i for i, n in enumerate(numbers) if n < 3}
+            # One in three is wrong, and one takes what is nowhere.
             texts = [f"def f():\n    return {n + (n % 3 == 0)}" for n in numbers]
             return ["import no_such_module" if n == 7 else t for n, t in zip(numbers, texts)]
 
@@ -268,14 +270,20 @@ def test_programs_of_a_model_that_is_named_are_judged_by_itself(
     tables, told, cannot = code._own(bench)
     ((name, table),) = tables.items()
     assert name.startswith("own_programs_of_") and not cannot
-    assert "wrote 48 programs, of which 31 pass" in told[0]
+    assert "wrote 47 programs, of which 31 pass and 16 do not; 3 were cut" in told[0]
+    assert "no room for 1 " in told[1] and len(told) == 2
+    items = code.written(bench, bench.models[0])
+    assert [item.grade.answer_id for item in items] == [item.answer.id for item in items]
+    assert all(code.HOW in item.question.text for item in items)
     assert [row["arm"] for row in table] == ["zero_shot", "lora_prompt", "base_rate"]
     assert all(0 < row["accuracy"] < 1 for row in table)
-    assert code._own(bench)[0] == tables and asked == [48]
+    assert code._own(bench)[0] == tables and asked == [48, 1, 1]  # room is looked for again
     monkeypatch.setattr(Writer, "ask", lambda self, questions, how: ["def f(): 0"] * len(questions))
-    monkeypatch.setattr(code, "HOW", "Answer otherwise.")
-    tables, told, cannot = code._own(bench)
-    assert not tables and "of which 1 pass" not in told[0] and code.TOO_FEW in cannot[0]
+    monkeypatch.setattr(Writer, "failed", {}, raising=False)
+    monkeypatch.setattr(Writer, "cut", set(), raising=False)
+    other = replace(bench, load={"dtype": "float64"})  # other programs, and verdicts on these
+    tables, told, cannot = code._own(other)
+    assert not tables and "of which 0 pass" in told[0] and code.TOO_FEW in cannot[0]
 
 
 def test_mutants_differ_and_parse() -> None:
@@ -314,6 +322,7 @@ def test_a_command_is_told_without_the_folders_of_this_machine(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_quick_from_the_command_line(tmp_path: Path) -> None:
     """All of them, with two models and the data beside the repository."""
     if not SHARED.exists():

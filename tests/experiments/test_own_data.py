@@ -240,11 +240,17 @@ def test_what_could_not_be_run_is_tried_again(
         return found
 
     monkeypatch.setattr(registry.get("experiments", "code"), "run", run)
-    one = Bench(out=tmp_path, quick=True)
+    one = Bench(out=tmp_path, quick=True, grader=grader_called("substring"))
     assert results.done("code", one, "test")["not_run"] == ["no sandbox here"]
     found = results.done("code", one, "test")
     assert found["tables"] == {"one": [{"n": 1}]}
     assert results.done("code", one, "again") == found
+    answers.append(Findings(tables={"one": [{"n": 1}]}))
+    named = results.done("code", replace(one, model_names=(MODEL,)), "test")
+    assert named["bench"]["models"][0].startswith(MODEL)  # it may write programs
+    assert not named["notes"] and " Models: almanac-mini" in pages._learned_from(named["bench"])
+    with pytest.raises(ModelUnavailable, match="nosuch"):
+        results.done("code", replace(one, model_names=("nosuch",)), "test")
 
 
 def test_a_model_that_is_missing_is_left_out(small: None, own: Path, tmp_path: Path) -> None:

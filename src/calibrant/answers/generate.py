@@ -57,7 +57,11 @@ class Generation:
         ------
         Mismatch
             When the model keeps something else than keys and values of every token.
+        ValueError
+            When rows have left the cache.
         """
+        if len(self.mask_BT) != len(self.ids):
+            raise ValueError("the cache is not whole: it takes greedy(..., whole_cache=True)")
         read = kept(self.cache, self.mask_BT, model)
         mask_BT = self.mask_BT
         told = [row[: len(row) - bool(row and ends(model, row[-1]))] for row in self.ids]
@@ -144,9 +148,15 @@ def generated(
     *,
     max_new_tokens: int = MAX_NEW_TOKENS,
     say: Callable[[str], None] = print,
-    whole_cache: bool = True,
+    whole_cache: bool,
 ) -> list[T]:
-    """What `work` makes of the answers of each batch, in the order of the questions."""
+    """What `work` makes of the answers of each batch, in the order of the questions.
+
+    Parameters
+    ----------
+    whole_cache
+        As of `greedy`.
+    """
     found: dict[int, T] = {}
     for part, limit in _by_limit(questions, max_new_tokens):
         chosen = [questions[i] for i in part]

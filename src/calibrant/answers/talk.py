@@ -15,8 +15,8 @@ from calibrant.records import Answered, Question
 
 N_IN_FLIGHT = 16
 SHORT = 16
-"""Tokens that most replies end within; the others are read again and go on side by side, so that
-no batch waits for one of them."""
+"""Tokens after which replies that go on are read again, those of all batches together: a step for
+one of them costs nearly what it costs for many."""
 
 
 class Talk(ABC):
@@ -25,6 +25,8 @@ class Talk(ABC):
     def __init__(self) -> None:
         self.failed: dict[int, str] = {}
         """Conversation that failed -> why; its reply is empty, and nothing more is asked in it."""
+        self.cut: set[int] = set()
+        """Conversations whose last reply met its limit before its end."""
 
     @abstractmethod
     def about(self, items: Sequence[Answered], request: str) -> list[str]:
@@ -72,8 +74,9 @@ class _Local(Talk):
         found: list[list[int]] = [[] for _ in rows]
         for i, ids in zip(kept, self._generated([rows[i] for i in kept])):
             found[i] = ids
-        ends = self.model.end_ids  # the end marker comes with the next request
-        bare = [ids[:-1] if ids and ids[-1] in ends else ids for ids in found]
+        self.cut = {i for i in kept if not ends(self.model, found[i][-1], self.one_line)}
+        end_ids = self.model.end_ids  # the end marker comes with the next request
+        bare = [ids[:-1] if ids and ids[-1] in end_ids else ids for ids in found]
         self.rows = [row + ids for row, ids in zip(rows, bare)]
         return [decode(self.model.tokenizer, ids) for ids in bare]
 
@@ -118,11 +121,13 @@ class _Remote(Talk):
 
     def _replies(self, conversations: Sequence[Messages]) -> list[str]:
         found = [""] * len(conversations)
+        self.cut = set()
 
         async def one(i: int) -> None:
             try:
                 reply = await self.model.chat(conversations[i], max_new_tokens=self.n_new)
                 found[i] = reply.text
+                self.cut |= {i} if reply.finish_reason == "length" else set()
             except ModelUnavailable as error:
                 self.failed[i] = str(error)
 

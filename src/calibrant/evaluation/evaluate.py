@@ -221,6 +221,7 @@ def _metric(
     """A metric as a function of (confidence, correct, weights, subject weights)."""
     if name in BRIER_PARTS:
         part = name.removeprefix("brier_")
+        # Of these very p, y and weights: computed once for all parts.
         return lambda p, y, w, drawn: getattr(decomposed(w is not None), part)
     options: dict[str, Any] = {}
     if name.startswith("ece"):

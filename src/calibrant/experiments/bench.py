@@ -338,7 +338,7 @@ class Bench:
         grades = [from_row(Grade, row) for row in read_parquet(place)]
         return [
             Graded(question=item.question, answer=item.answer, grade=found)
-            for item, found in zip(items, grades)
+            for item, found in zip(items, grades, strict=True)
         ]
 
     def has_opened(self, subset: str) -> bool:

@@ -12,6 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from calibrant.answers.evidence import sequences
+from calibrant.answers.prompts import Prompts
 from calibrant.answers.sample import Sampling, kept_samples
 from calibrant.answers.talk import talk_with
 from calibrant.errors import InvalidData
@@ -44,7 +45,7 @@ NO_WRITER = (
     "zero_shot and lora_prompt on a model's own programs: no embedded model writes code; name one"
     " that does (--model)"
 )
-TOO_FEW = "of those to learn from or to judge all pass, or none does"
+TOO_FEW = "some part of them, to learn from or to judge, has no right one or no wrong one"
 NAMES = tuple(name for name in METRICS if "subject" not in name)
 ENCODED = ("text_embedding logistic", "tuned_encoder")
 OWN = ("zero_shot", "lora_prompt", "base_rate")
@@ -88,7 +89,7 @@ class Code(Experiment):
 
     def run(self, bench: Bench) -> Findings:
         """Grade the candidates, then judge those of new problems."""
-        not_run = [] if bench.loaded else [NO_WRITER]
+        not_run = [] if bench.model_names else [NO_WRITER]
         n_tokens = QUICK_TOKENS if bench.quick else N_TOKENS
         chosen = {
             "base_rate": forms("base_rate")[0],
@@ -129,9 +130,9 @@ class Code(Experiment):
                 f" {int(np.isnan(verdicts).sum())} could not be graded. Problems are split, so"
                 " that those of the test were never seen.",
                 "The tuned encoder computes in bfloat16 where the processor knows it.",
-                *told,
                 *_wanting(items),
                 *(_alike(items, n_tokens) if not chosen.keys().isdisjoint(ENCODED) else ()),
+                *told,
             ],
             not_run=[*not_run, *cannot],
         )
@@ -144,18 +145,30 @@ def _own(bench: Bench) -> tuple[dict[str, list[Row]], list[str], list[str]]:
     """
     tables: dict[str, list[Row]] = {}
     told, cannot = list[str](), list[str]()
+    every = {name_of(form): form for form in forms(*OWN)} if bench.loaded else {}
+    why = {name: arms.unavailable(form, bench) for name, form in every.items()}
+    cannot += [f"`{name}` on a model's own programs: {why[name]}" for name in every if why[name]]
+    can = [form for name, form in every.items() if not why[name]]
     for model in bench.loaded:
         name = model.name.name
         items = written(bench, model)
         n_right = int(np.nansum(correct_of(items)))
-        told.append(f"{name} wrote {len(items)} programs, of which {n_right} pass.")
+        n_wrong = int((correct_of(items) == 0).sum())
+        n_cut = sum(item.answer.finish_reason == "length" for item in items)
+        told.append(
+            f"{name} wrote {len(items)} programs, of which {n_right} pass and {n_wrong} do not;"
+            f" {n_cut} were cut at {N_WRITTEN} tokens or where it has no positions left."
+        )
+        if n_long := len(problems(bench)) - len(items):
+            told.append(f"{name} has no room for {n_long} problems.")
+        told += _wanting(items, f" of {name}")
         parts = [split(items, seed) for seed in bench.used_seeds]
         needed = [part[key] for part in parts for key in (*SHARES, "test")]
         if not all({0.0, 1.0} <= set(correct_of(some)) for some in needed):
-            cannot.append(f"{', '.join(OWN)} on the programs of {name}: {TOO_FEW}")
+            cannot.append(f"{', '.join(map(name_of, can))} on the programs of {name}: {TOO_FEW}")
             continue
         panel = Panel(n_resamples=bench.n_resamples, by_subject=False)
-        places = [(form, i) for form in forms(*OWN) for i in range(len(parts))]
+        places = [(form, i) for form in can for i in range(len(parts))]
         jobs = [
             (
                 Fit(form, parts[i]["train"], parts[i]["validation"], model, bench.used_seeds[i]),
@@ -171,35 +184,45 @@ def _own(bench: Bench) -> tuple[dict[str, list[Row]], list[str], list[str]]:
 
 
 def written(bench: Bench, model: LocalModel) -> list[Graded]:
-    """A model's own program to each problem, written and graded once."""
-    questions = [question for _, question in problems(bench)]
+    """A model's own program to each problem that it has room for, written and graded once."""
+    rows, asked = zip(*problems(bench))
+    questions = [replace(q, id="", text=f"{q.text}\n{HOW}") for q in asked]
 
     def write(part: Sequence[Question]) -> list[list[Answer]]:
         bench.say(f"{model.name.name} writes {len(part)} programs")
-        texts = talk_with(model, N_WRITTEN, one_line=False, say=bench.say).ask(part, HOW)
-        return [
-            [Answer(question_id=question.id, text=text, model=model.name)]
-            for question, text in zip(part, texts)
-        ]
+        talk = talk_with(model, N_WRITTEN, one_line=False, say=bench.say)
+        made: list[list[Answer]] = []
+        for i, text in enumerate(talk.ask(part, "")):
+            answer = Answer(
+                question_id=part[i].id, text=text, model=model.name,
+                finish_reason="length" if i in talk.cut else "stop",
+            )  # fmt: skip
+            made.append([] if i in talk.failed else [answer])
+        return made
 
-    key = content_hash(asdict(model.name), N_WRITTEN, HOW, *(q.id for q in questions))
+    how = [asdict(model.name), Prompts.of(model).label, N_WRITTEN]
+    key = content_hash(*how, *(q.id for q in questions))
     one = Sampling(n_samples=1)
     found = kept_samples(questions, bench.cache / f"programs-{key}", one, write)
-    items = [Answered(question=q, answer=answers[0]) for q, answers in zip(questions, found)]
-    return [_here(item) for item in bench.graded(items, "code", key)]
+    items = [Answered(question=q, answer=one) for q, some in zip(questions, found) for one in some]
+    imports = {q.id: row["prompt"] for q, row in zip(questions, rows)}
+    made = bench.graded(items, "code", content_hash([item.answer.id for item in items]))
+    return [_here(item, imports[item.question.id]) for item in made]
 
 
-def _here(item: Graded) -> Graded:
-    """What fails for want of a module is not graded: that tells of this machine."""
-    if not item.grade.reason.startswith(NO_MODULE):
+def _here(item: Graded, imports: str) -> Graded:
+    """What fails for want of a module of these is not graded: that tells of this machine."""
+    reason = item.grade.reason
+    if not reason.startswith(NO_MODULE) or reason.split("'")[1].split(".")[0] not in imports:
         return item
     return replace(item, grade=replace(item.grade, verdict=Verdict.UNGRADED))
 
 
-def _wanting(items: Sequence[Graded]) -> list[str]:
+def _wanting(items: Sequence[Graded], whose: str = "") -> list[str]:
     """The programs that need a module that is not here, and its name."""
-    found = Counter(i.grade.reason for i in items if i.grade.reason.startswith(NO_MODULE))
-    return [f"{n} programs could not be graded: {reason}." for reason, n in found.items()]
+    out = [item for item in items if not item.is_graded]
+    found = Counter(i.grade.reason for i in out if i.grade.reason.startswith(NO_MODULE))
+    return [f"{n} programs{whose} could not be graded: {reason}." for reason, n in found.items()]
 
 
 def _alike(items: Sequence[Graded], n_tokens: int) -> list[str]:
@@ -239,7 +262,7 @@ def graded(bench: Bench) -> list[Graded]:
     made = []
     for answer, item in zip(shown, bench.graded(run, "code", key), strict=True):
         grade = replace(item.grade, answer_id=answer.id)
-        made.append(_here(replace(item, answer=answer, grade=grade)))
+        made.append(_here(replace(item, answer=answer, grade=grade), item.answer.text))
     return made
 
 

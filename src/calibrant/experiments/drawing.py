@@ -137,28 +137,32 @@ def curves(
                     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
             axes.grid(color=GRID, lw=0.6)
             axes.set_axisbelow(True)
-        handles, labels = places[0].get_legend_handles_labels()
+        labelled = {
+            label: handle
+            for axes in places
+            for handle, label in zip(*axes.get_legend_handles_labels())
+        }
         figure.legend(
-            handles, labels, loc="outside lower center", ncols=min(3, len(labels)),
-            frameon=False, fontsize=9,
+            labelled.values(), labelled.keys(), loc="outside lower center",
+            ncols=min(3, len(labelled)), frameon=False, fontsize=9,
         )  # fmt: skip
     return figure
 
 
 def _levels(axes: Any, levels: Mapping[str, float]) -> None:
     """Dashed lines, with their letters at the right; those of near levels stand together."""
+    for name, level in levels.items():
+        axes.axhline(level, color=QUIET, lw=0.9, ls="--", zorder=2)
+        axes.plot([], [], " ", label=name)
     low, high = axes.get_ylim()
     told: list[tuple[str, float]] = []
     for name, level in sorted(levels.items(), key=lambda item: item[1]):
-        axes.axhline(level, color=QUIET, lw=0.9, ls="--", zorder=2)
         letters, last = told[-1] if told else ("", -np.inf)
         letter = name.partition(":")[0]
         if level - last < 0.05 * (high - low):
             told[-1] = (letters + letter, last)
         else:
             told.append((letter, level))
-    for name in levels:
-        axes.plot([], [], " ", label=name)
     for letters, level in told:
         axes.text(
             1.01, level, "".join(sorted(letters)), transform=axes.get_yaxis_transform(),

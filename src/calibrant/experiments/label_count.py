@@ -80,13 +80,10 @@ class LabelCount(Experiment):
             for seed in bench.used_seeds
         )
         sizes = [n for n in wanted if n <= there] or [there]
-        missing, chosen = list[str](), dict[str, arms.Arm]()
-        for name, form in zip(BASELINES, forms(*BASELINES)):
-            if why := arms.unavailable(form, bench):
-                missing.append(f"`{name}`: {why}")
-            else:
-                chosen[name] = arms.Arm(form, n_train=n_train)
-        rivals = tuple(chosen)
+        why = {n: arms.unavailable(f, bench) for n, f in zip(BASELINES, forms(*BASELINES))}
+        missing = [f"`{name}`: {reason}" for name, reason in why.items() if reason]
+        rivals = [name for name, reason in why.items() if not reason]
+        chosen = {n: arms.Arm(form, n_train=n_train) for n, form in zip(rivals, forms(*rivals))}
         for label, form in LEARNED.items():
             for n in sizes:
                 chosen[f"{label}, {n}"] = arms.Arm(form, train=_first(n), n_train=n_train)
@@ -108,6 +105,7 @@ class LabelCount(Experiment):
             f"Beside the training answers, {bench.sizes.validation:,} graded answers stop the"
             f" training and {bench.sizes.calibration:,} calibrate, at every size.",
             *arms.told_of_dear(bench, chosen.values()),
+            "The figure's lines of the dear ones are on these answers alone, its curves on all.",
         ]
         missing += [f"{n:,} training answers: there are {there:,}" for n in wanted if n > there]
         if POINT not in sizes:

@@ -119,6 +119,7 @@ def _told(experiment: Experiment, findings: Findings, bench: Bench) -> dict[str,
         if claim.name in findings.differences
     }
     rulings = ruled(experiment.claims, findings.differences, corrected(p))
+    told = _graded(bench) if experiment.uses_models else []
     return {
         "name": experiment.name,
         "title": experiment.title,
@@ -140,7 +141,7 @@ def _told(experiment: Experiment, findings: Findings, bench: Bench) -> dict[str,
         "figures": list(findings.figures),
         "paper": [dict(row) for row in experiment.paper],
         "in_paper": experiment.in_paper,
-        "notes": [*findings.notes, *bench.missing.told(), *_graded(bench)],
+        "notes": [*findings.notes, *bench.missing.told(), *told],
         "not_run": list(dict.fromkeys([*bench.left_out, *findings.not_run])),
         "bench": {
             "is_usual": experiment.uses_models,
@@ -207,7 +208,7 @@ def _commit() -> str:
 
 def _graded(bench: Bench) -> list[str]:
     """A line on the grader where it is not the usual one."""
-    if bench.grader.digest == EXACT.digest or not bench.uses_models:
+    if bench.grader.digest == EXACT.digest:
         return []
     told = ", ".join(f"{name} {value!r}" for name, value in settings_of(bench.grader).items())
     return [f"Open answers are graded by {bench.grader.label}{told and f' ({told})'}."]

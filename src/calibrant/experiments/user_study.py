@@ -155,6 +155,7 @@ def simulated(
     from calibrant.study.design import Arm, Design
     from calibrant.study.folder import Study, new_study
     from calibrant.study.simulate import simulate
+    from calibrant.study.summaries import counting
 
     place = folder / f"study-{claim}-{'quick' if quick else 'usual'}-{seed}"
     shutil.rmtree(place, ignore_errors=True)  # what a stopped run left is no whole study
@@ -175,9 +176,10 @@ def simulated(
     for opened in (copy, study):
         if "store" in vars(opened):
             opened.store.shut()
+    counted = counting(participants, trials)
     shown = {
         arm: {
-            name: [r["confidence"] for r in trials if r["arm"] == arm and r["agrees"] is agrees]
+            name: [r["confidence"] for r in counted if r["arm"] == arm and r["agrees"] is agrees]
             for name, agrees in (("agreed", True), ("disagreed", False))
         }
         for arm in ("random", "tuned")
