@@ -10,7 +10,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from calibrant.reporting.figures import BEFORE, GRID, INK, LEAD, OTHERS, QUIET, STYLE
 
@@ -134,7 +134,9 @@ def curves(
                     axes.set_xticks(shown, [f"{t:,.0f}" for t in shown], rotation=45)
                     axes.minorticks_off()
                 else:
+                    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
                     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+                    axes.xaxis.set_minor_formatter(NullFormatter())
             axes.grid(color=GRID, lw=0.6)
             axes.set_axisbelow(True)
         labelled = {
