@@ -270,8 +270,8 @@ def test_programs_of_a_model_that_is_named_are_judged_by_itself(
     tables, told, cannot = code._own(bench)
     ((name, table),) = tables.items()
     assert name.startswith("own_programs_of_") and not cannot
-    assert "wrote 47 programs, of which 31 pass and 16 do not; 3 were cut" in told[0]
-    assert "no room for 1 " in told[1] and len(told) == 2
+    assert "wrote 47 programs, of which 31 pass and 16 do not; 3 were cut" in told[1]
+    assert "no room for 1 " in told[0] and len(told) == 2
     items = code.written(bench, bench.models[0])
     assert [item.grade.answer_id for item in items] == [item.answer.id for item in items]
     assert all(code.HOW in item.question.text for item in items)
@@ -284,6 +284,9 @@ def test_programs_of_a_model_that_is_named_are_judged_by_itself(
     other = replace(bench, load={"dtype": "float64"})  # other programs, and verdicts on these
     tables, told, cannot = code._own(other)
     assert not tables and "of which 0 pass" in told[0] and code.TOO_FEW in cannot[0]
+    monkeypatch.setattr(Writer, "failed", dict.fromkeys(range(48), "too long"))
+    tables, told, cannot = code._own(replace(bench, load={"dtype": "bfloat16"}))
+    assert not tables and "no room for 48" in told[0] and "room for no problem" in cannot[0]
 
 
 def test_mutants_differ_and_parse() -> None:

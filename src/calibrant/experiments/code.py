@@ -152,6 +152,11 @@ def _own(bench: Bench) -> tuple[dict[str, list[Row]], list[str], list[str]]:
     for model in bench.loaded:
         name = model.name.name
         items = written(bench, model)
+        if n_long := len(problems(bench)) - len(items):
+            told.append(f"{name} has no room for {n_long} problems.")
+        if not items:
+            cannot.append(f"programs of {name}: it has room for no problem")
+            continue
         n_right = int(np.nansum(correct_of(items)))
         n_wrong = int((correct_of(items) == 0).sum())
         n_cut = sum(item.answer.finish_reason == "length" for item in items)
@@ -159,8 +164,6 @@ def _own(bench: Bench) -> tuple[dict[str, list[Row]], list[str], list[str]]:
             f"{name} wrote {len(items)} programs, of which {n_right} pass and {n_wrong} do not;"
             f" {n_cut} were cut at {N_WRITTEN} tokens or where it has no positions left."
         )
-        if n_long := len(problems(bench)) - len(items):
-            told.append(f"{name} has no room for {n_long} problems.")
         told += _wanting(items, f" of {name}")
         parts = [split(items, seed) for seed in bench.used_seeds]
         needed = [part[key] for part in parts for key in (*SHARES, "test")]
@@ -205,6 +208,8 @@ def written(bench: Bench, model: LocalModel) -> list[Graded]:
     one = Sampling(n_samples=1)
     found = kept_samples(questions, bench.cache / f"programs-{key}", one, write)
     items = [Answered(question=q, answer=one) for q, some in zip(questions, found) for one in some]
+    if not items:
+        return []
     imports = {q.id: row["prompt"] for q, row in zip(questions, rows)}
     made = bench.graded(items, "code", content_hash([item.answer.id for item in items]))
     return [_here(item, imports[item.question.id]) for item in made]
