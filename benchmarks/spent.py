@@ -37,8 +37,10 @@ def spent(arguments: list[str]) -> dict[str, float]:
     peak = 0.0
     try:
         while process.poll() is None:
+            looked = time.perf_counter()
             peak = max(peak, memory(process.pid))
-            time.sleep(0.5)
+            # Adding up pages takes its time, and holds up who asks for more: 2 % of it at most.
+            time.sleep(max(0.5, 50 * (time.perf_counter() - looked)))
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGTERM)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
-from typing import get_args
+from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
 
 from calibrant.answers.generate import answer
-from calibrant.answers.hidden import Place, hidden_states, n_layers
+from calibrant.answers.hidden import Place, hidden_states, kept_states, n_layers
 from calibrant.answers.prompts import Prompts
 from calibrant.errors import InvalidData
 from calibrant.models.local import LocalModel
@@ -96,3 +98,25 @@ def test_empty_answers_no_items_and_wrong_layers(llama: LocalModel) -> None:
     assert hidden_states([], llama, (0, 1)).shape == (0, 2, 32)
     with pytest.raises(InvalidData, match="no layer 3: it has 0 to 2"):
         hidden_states([item], llama, (3,))
+
+
+def test_what_is_kept_is_read_once_for_several_places(
+    llama: LocalModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items, n_read = items_of(llama), list[int]()
+    forward = llama.forward
+    read = copy(llama)
+    read.cache = tmp_path
+
+    def counted(*given: object, **inputs: Any) -> Any:
+        n_read.append(len(inputs["input_ids"]))
+        return forward(*given, **inputs)
+
+    monkeypatch.setattr(read, "forward", counted)
+    for place, n in (("query", 3), ("last", 3), ("pooled", 3), ("question", 6)):
+        found = kept_states(items[:3], read, (0, -1), place)  # type: ignore[arg-type]
+        expected = hidden_states(items[:3], llama, (0, -1), place)  # type: ignore[arg-type]
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+        assert sum(n_read) == n
+    assert kept_states(items, read, (0, -1), "last").shape == (4, 2, 32) and sum(n_read) == 7
+    assert kept_states([], read, (0, -1), "last").shape == (0, 2, 32)

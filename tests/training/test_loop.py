@@ -119,6 +119,23 @@ def test_stops_early() -> None:
 
 
 @pytest.mark.parametrize(
+    ("n_epochs", "per_epoch", "expected"),
+    [
+        (2, 2, [4, 8, 12, 16]),
+        (2, 3, [3, 6, 8, 11, 14, 16]),
+        (1.2, 3, [3, 6, 8, 10]),
+        (0.5, 20, [1, 2, 3, 4]),
+    ],
+)
+def test_evaluates_evenly_and_at_the_end(
+    n_epochs: float, per_epoch: int, expected: list[int]
+) -> None:
+    """An epoch is 8 steps."""
+    often = replace(SETTINGS, n_epochs=n_epochs, evaluations_per_epoch=per_epoch)
+    assert [row["step"] for row in fit(None, settings=often).history] == expected
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("patience", -1),

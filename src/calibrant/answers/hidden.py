@@ -24,6 +24,9 @@ Place = Literal["question", "last", "pooled", "exact", "query"]
 """The question's last token (before any answer), the answer's last token, the mean over the
 answer's tokens, the token that completes the extracted answer, or the end of the confidence query
 after question and answer. An empty answer is read at the question's last token."""
+TOGETHER: tuple[Place, ...] = ("last", "pooled", "query")
+"""What is kept is read at all of these in one pass: estimators that stand side by side differ in
+the place, and what a pass costs is the question."""
 
 
 def n_layers(model: LocalModel) -> int:
@@ -39,17 +42,20 @@ def kept_states(
     say: Callable[[str], None] = print,
 ) -> NDArray[np.float32]:
     """As `hidden_states`, each answer's computed once and kept in `model.cache` where it is set."""
+    if model.cache is None:
+        return hidden_states(items, model, layers, place, say)
+    places = TOGETHER if place in TOGETHER else (place,)
     label = Prompts.of(model).label
-    key = content_hash(asdict(model.name), label, [*layers], place, str(model.module.dtype))
-    folder = model.cache and model.cache / f"hidden-{key}"
+    key = content_hash(asdict(model.name), label, [*layers], [*places], str(model.module.dtype))
+    folder = model.cache / f"hidden-{key}"
 
     def told(item: Answered) -> str:
         return content_hash(item.question.id, item.answer.id)
 
-    return kept(folder, items, told, lambda new: hidden_states(new, model, layers, place, say))
+    found = kept(folder, items, told, lambda new: _read(new, model, layers, places, say))
+    return found[:, places.index(place)]
 
 
-@torch.no_grad()
 def hidden_states(
     items: Sequence[Answered],
     model: LocalModel,
@@ -70,14 +76,28 @@ def hidden_states(
     InvalidData
         When the model has no such layer.
     """
+    return _read(items, model, layers, (place,), say)[:, 0]
+
+
+@torch.no_grad()
+def _read(
+    items: Sequence[Answered],
+    model: LocalModel,
+    layers: Sequence[int],
+    places: Sequence[Place],
+    say: Callable[[str], None],
+) -> NDArray[np.float32]:
+    """States (N, P, L, D) at several places, from one pass over as much as they take."""
     n = n_layers(model)
     if wrong := [layer for layer in layers if not -n - 1 <= layer <= n]:
         raise InvalidData(f"{model.name.name} has no layer {wrong[0]}: it has 0 to {n}")
-    prompts = Prompts.of(model)
-    parts = prompts.all_asked(items, model)
-    used = {"question": 1, "query": 3}.get(place, 2)
+    parts = Prompts.of(model).all_asked(items, model)
+    used = max({"question": 1, "query": 3}.get(place, 2) for place in places)
     rows = [sum(part[:used], []) for part in parts]
-    spans = [_span(model, i, len(part[0]), part[1], place) for i, part in zip(items, parts)]
+    spans = [
+        [_span(model, item, len(part[0]), part[1], place) for place in places]
+        for item, part in zip(items, parts)
+    ]
 
     def work(batch: list[int]) -> list[NDArray[np.float32]]:
         ids_BT, mask_BT = model.pad([rows[i] for i in batch], left=False)
@@ -85,17 +105,19 @@ def hidden_states(
             keep=1, input_ids=ids_BT, attention_mask=mask_BT, output_hidden_states=True
         )
         states_LBTD = [output.hidden_states[layer] for layer in layers]
+
+        def at(k: int, span: tuple[int, int]) -> torch.Tensor:
+            cut = [state_BTD[k, slice(*span)] for state_BTD in states_LBTD]
+            return torch.stack([state_TD.float().mean(0) for state_TD in cut])
+
         return [
-            torch.stack(
-                [state_BTD[k, slice(*spans[i])].float().mean(0) for state_BTD in states_LBTD]
-            )
-            .cpu()
-            .numpy()
+            torch.stack([at(k, span) for span in spans[i]]).cpu().numpy()
             for k, i in enumerate(batch)
         ]
 
     found = model.batched(rows, work, say=say)
-    return np.stack(found) if found else np.zeros((0, len(layers), model.width), np.float32)
+    none = np.zeros((0, len(places), len(layers), model.width), np.float32)
+    return np.stack(found) if found else none
 
 
 def _span(

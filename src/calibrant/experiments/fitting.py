@@ -34,7 +34,7 @@ Found = Mapping[str, tuple[float, str]]
 """Answer id -> score (NaN where missing) and why it is missing."""
 LONG = {"open": "Open-ended", "choice": "Multiple choice"}
 HAIR = 1e-9
-EPOCH = 2
+EPOCH = 3
 """Raised when what an estimator computes changes without its settings changing."""
 
 

@@ -149,7 +149,6 @@ def train(
     """
     steps_per_epoch = math.ceil(n_items / settings.batch_size)
     n_steps = max(1, round(settings.n_epochs * steps_per_epoch))
-    every = max(1, steps_per_epoch // settings.evaluations_per_epoch)
     optimizer = torch.optim.AdamW(
         parameters.values(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
@@ -170,7 +169,7 @@ def train(
         optimizer.step()
         optimizer.zero_grad()
         state.count(losses[-1])
-        if state.step % every == 0 or state.step == n_steps:
+        if _is_due(state.step, steps_per_epoch, settings) or state.step == n_steps:
             state.evaluated(validate())
             last = state.history[-1]
             say(
@@ -179,6 +178,12 @@ def train(
             )
     weights = state.best if settings.patience else state.weights()
     return Trained(weights=weights, history=tuple(state.history), losses=tuple(losses))
+
+
+def _is_due(step: int, steps_per_epoch: int, settings: LoopSettings) -> bool:
+    """Whether an evaluation falls on this step: evenly over an epoch, the last at its end."""
+    before, now = (n * settings.evaluations_per_epoch // steps_per_epoch for n in (step - 1, step))
+    return now > before
 
 
 def _schedule(step: int, n_steps: int, settings: LoopSettings) -> float:
