@@ -18,13 +18,13 @@ from calibrant.reporting.selection import before_of, select
 LEAD = ("lora_prompt", "", "platt")
 
 
-def test_before_is_the_likelihood_or_the_first_raw_claim(case: Any) -> None:
-    columns = [c for c in case.table.columns if c.estimator != "sequence_likelihood"]
-    assert before_of(columns) == ("zero_shot", "", "none")  # the first that varies and claims
-    like = next(c for c in columns if c.key == ("zero_shot", "", "none"))
-    like = replace(like, estimator="sequence_likelihood", variant="mean")
-    assert before_of([*columns, like]) == ("sequence_likelihood", "mean", "none")
-    assert before_of([c for c in columns if c.estimator == "base_rate"])[0] == "base_rate"
+def test_before_is_the_likelihood_calibrated_alike_or_the_first_raw_claim(case: Any) -> None:
+    columns = case.table.columns
+    assert before_of(columns, "platt") == ("sequence_likelihood", "mean", "platt")
+    assert before_of(columns, "none") == ("zero_shot", "", "none")  # raw, the former claims nothing
+    others = [c for c in columns if c.estimator != "sequence_likelihood"]
+    assert before_of(others, "platt") == ("zero_shot", "", "none")  # the first that varies
+    assert before_of([c for c in columns if c.estimator == "base_rate"], "platt")[0] == "base_rate"
 
 
 def test_colours_are_distinct_and_the_lead_keeps_its_own(case: Any) -> None:

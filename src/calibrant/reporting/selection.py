@@ -60,13 +60,15 @@ def lead_of(metrics: Mapping[str, Any]) -> Key:
     return key_of(next((row for row in reversed(rows) if row["n"]), rows[-1]))
 
 
-def before_of(columns: Sequence[Column]) -> Key | None:
-    """What the lead is set against: the raw likelihood, else the first raw one that varies."""
-    raw = [c for c in columns if c.is_confidence and c.calibrator == "none"]
-    varied = [c for c in raw if np.unique(c.confidence[~np.isnan(c.confidence)]).size > 1]
-    usual = [c for c in varied if c.estimator == "sequence_likelihood"]
+def before_of(columns: Sequence[Column], calibrator: str) -> Key | None:
+    """What the lead is set against: the likelihood with the lead's calibrator, for which nothing
+    was tuned, else the first raw claim that varies."""
     claims = [c for c in columns if c.is_confidence]
-    return next((c.key for c in (*usual, *varied, *raw, *claims)), None)
+    raw = [c for c in claims if c.calibrator == "none"]
+    varied = [c for c in raw if np.unique(c.confidence[~np.isnan(c.confidence)]).size > 1]
+    wanted = "sequence_likelihood", calibrator
+    likely = [c for c in claims if (c.estimator, c.calibrator) == wanted]
+    return next((c.key for c in (*likely, *varied, *raw, *claims)), None)
 
 
 def main_rows(rows: Sequence[Row], calibrator: str, raw: Iterable[Key] = ()) -> list[Row]:
