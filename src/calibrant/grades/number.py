@@ -28,7 +28,7 @@ _SCALES = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
 _FINAL = (re.compile(r"####|\\boxed|\b(?:final )?answer(?: is|:)", re.IGNORECASE), re.compile("="))
 """Marks of a result; an equals sign where there is no other."""
 _FRACTION = re.compile(r"\\[dt]?frac\{?(\d+)\}?\{?(\d+)\}?")
-_OR = re.compile(r",?\s*\bor\s*", re.IGNORECASE)
+_OR = re.compile(r",?\s*\bor\s*|[-\u2013]", re.IGNORECASE)
 _N_MARKS = 32
 """Marks of a result that are looked behind, the last ones: thousands of them tell no more."""
 _UNITS = {"%": "percent", "°": "degree", "°c": "degC", "°f": "degF"}
@@ -49,12 +49,12 @@ class Number(Grader):
     """Correct when the answer's last number equals a target's, in the target's unit if it has one.
 
     A number after "####", "answer is" or in a box goes before others, then one after "=". "4 or 5"
-    names none. An answer without a unit is taken to be in the target's. Signs of currencies are not
-    compared.
+    and "4-5" name none. An answer without a unit is taken to be in the target's. Signs of
+    currencies are not compared.
     """
 
     name: ClassVar = "number"
-    version: ClassVar = "4"
+    version: ClassVar = "5"
     relative: float = 1e-6
     """How far off it may be, as a share of the target."""
     absolute: float = 0.0
@@ -90,7 +90,7 @@ class Number(Grader):
 
 
 def last_number(text: str) -> Quantity | None:
-    """The number that a text comes to; None when there is none, or a choice of two."""
+    """The number that a text comes to; None when there is none, or a choice of two or a range."""
     text = _FRACTION.sub(r"\1/\2", typed(text[-10_000:]))
     for marks in _FINAL:
         for mark in reversed(deque(marks.finditer(text), maxlen=_N_MARKS)):
