@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -39,8 +40,10 @@ def spent(arguments: list[str]) -> dict[str, float]:
         while process.poll() is None:
             looked = time.perf_counter()
             peak = max(peak, memory(process.pid))
-            # Adding up pages takes its time, and holds up who asks for more: 2 % of it at most.
-            time.sleep(max(0.5, 50 * (time.perf_counter() - looked)))
+            # Adding up pages takes its time, and holds up who asks for more.
+            pause = max(0.5, 50 * (time.perf_counter() - looked))
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=min(pause, 5))
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGTERM)

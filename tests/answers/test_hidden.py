@@ -113,10 +113,10 @@ def test_what_is_kept_is_read_once_for_several_places(
         return forward(*given, **inputs)
 
     monkeypatch.setattr(read, "forward", counted)
-    for place, n in (("query", 3), ("last", 3), ("pooled", 3), ("question", 6)):
+    for place, n in (("query", 3), ("pooled", 3), ("last", 6), ("question", 9)):
         found = kept_states(items[:3], read, (0, -1), place)  # type: ignore[arg-type]
         expected = hidden_states(items[:3], llama, (0, -1), place)  # type: ignore[arg-type]
         np.testing.assert_allclose(found, expected, atol=1e-5)
         assert sum(n_read) == n
-    assert kept_states(items, read, (0, -1), "last").shape == (4, 2, 32) and sum(n_read) == 7
-    assert kept_states([], read, (0, -1), "last").shape == (0, 2, 32)
+    assert kept_states(items, read, (0, -1), "pooled").shape == (4, 2, 32) and sum(n_read) == 10
+    assert kept_states([], read, (0, -1), "pooled").shape == (0, 2, 32)

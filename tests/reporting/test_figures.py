@@ -19,12 +19,19 @@ LEAD = ("lora_prompt", "", "platt")
 
 
 def test_before_is_the_likelihood_calibrated_alike_or_the_first_raw_claim(case: Any) -> None:
-    columns = case.table.columns
-    assert before_of(columns, "platt") == ("sequence_likelihood", "mean", "platt")
-    assert before_of(columns, "none") == ("zero_shot", "", "none")  # raw, the former claims nothing
+    columns, raw = case.table.columns, ("zero_shot", "", "none")
+    like = next(c for c in columns if c.key == ("sequence_likelihood", "mean", "platt"))
+    head = replace(like, variant="head")
+    flat = replace(like, confidence=np.full(len(like.confidence), 0.5))
     others = [c for c in columns if c.estimator != "sequence_likelihood"]
-    assert before_of(others, "platt") == ("zero_shot", "", "none")  # the first that varies
-    assert before_of([c for c in columns if c.estimator == "base_rate"], "platt")[0] == "base_rate"
+    assert before_of([*others, head, like], LEAD) == like.key
+    assert before_of(columns, (*LEAD[:2], "none")) == raw  # a raw likelihood claims nothing
+    for columns in (others, [*others, head], [*others, flat]):  # head: fitted on verdicts
+        assert before_of(columns, LEAD) == raw  # the first that varies
+    assert before_of([*others, like], like.key) == raw
+    base = [c for c in columns if c.estimator == "base_rate"]
+    assert before_of(base, LEAD) == ("base_rate", "", "none")
+    assert before_of(base, ("base_rate", "", "none")) is None
 
 
 def test_colours_are_distinct_and_the_lead_keeps_its_own(case: Any) -> None:

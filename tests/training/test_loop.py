@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from calibrant.errors import InvalidData
 from calibrant.estimators.vector_head import fit_head
+from calibrant.training import loop
 from calibrant.training.loop import LoopSettings, Trained, train
 
 X = torch.randn(64, 3, generator=torch.Generator().manual_seed(1))
@@ -67,7 +68,9 @@ def test_learns_and_keeps_the_best() -> None:
 
 
 @pytest.mark.parametrize("stop_after", [5, 17, 30])
-def test_killed_and_resumed_ends_the_same(tmp_path: Path, stop_after: int) -> None:
+def test_killed_and_resumed_ends_the_same(
+    tmp_path: Path, stop_after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     expected = fit(None)
     killed(tmp_path / "c", stop_after)
     found = fit(tmp_path / "c")
@@ -75,6 +78,8 @@ def test_killed_and_resumed_ends_the_same(tmp_path: Path, stop_after: int) -> No
     assert found.history == expected.history
     again = fit(tmp_path / "c")  # it has ended: nothing is trained a second time
     assert not again.losses and torch.equal(again.weights["w"], expected.weights["w"])
+    monkeypatch.setattr(loop, "VERSION", loop.VERSION + 1)
+    assert fit(tmp_path / "c").losses  # another loop takes other steps
     other = fit(tmp_path / "c", of="other answers")
     assert other.losses and torch.equal(other.weights["w"], expected.weights["w"])
 

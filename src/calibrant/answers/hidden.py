@@ -24,9 +24,9 @@ Place = Literal["question", "last", "pooled", "exact", "query"]
 """The question's last token (before any answer), the answer's last token, the mean over the
 answer's tokens, the token that completes the extracted answer, or the end of the confidence query
 after question and answer. An empty answer is read at the question's last token."""
-TOGETHER: tuple[Place, ...] = ("last", "pooled", "query")
-"""What is kept is read at all of these in one pass: estimators that stand side by side differ in
-the place, and what a pass costs is the question."""
+TOGETHER: tuple[Place, ...] = ("pooled", "query")
+"""What is kept is read at both of these in one pass: the ensemble `stacked` reads both, and the way
+to the query's end leads over the answer."""
 
 
 def n_layers(model: LocalModel) -> int:
@@ -53,7 +53,7 @@ def kept_states(
         return content_hash(item.question.id, item.answer.id)
 
     found = kept(folder, items, told, lambda new: _read(new, model, layers, places, say))
-    return found[:, places.index(place)]
+    return found[:, places.index(place)].copy()  # a view would keep all of them
 
 
 def hidden_states(

@@ -106,8 +106,7 @@ class _Report:
     @cached_property
     def before(self) -> Key | None:
         """What the lead is set against."""
-        found = before_of(self.table.columns, self.lead[2])
-        return None if found == self.lead else found
+        return before_of(self.table.columns, self.lead)
 
     @cached_property
     def n_bins(self) -> int:

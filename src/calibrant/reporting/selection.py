@@ -60,15 +60,20 @@ def lead_of(metrics: Mapping[str, Any]) -> Key:
     return key_of(next((row for row in reversed(rows) if row["n"]), rows[-1]))
 
 
-def before_of(columns: Sequence[Column], calibrator: str) -> Key | None:
-    """What the lead is set against: the likelihood with the lead's calibrator, for which nothing
-    was tuned, else the first raw claim that varies."""
-    claims = [c for c in columns if c.is_confidence]
-    raw = [c for c in claims if c.calibrator == "none"]
-    varied = [c for c in raw if np.unique(c.confidence[~np.isnan(c.confidence)]).size > 1]
-    wanted = "sequence_likelihood", calibrator
-    likely = [c for c in claims if (c.estimator, c.calibrator) == wanted]
-    return next((c.key for c in (*likely, *varied, *raw, *claims)), None)
+def before_of(columns: Sequence[Column], lead: Key) -> Key | None:
+    """What the lead is set against: the likelihood with its calibrator, for which nothing is tuned,
+    else the first raw claim that varies."""
+    others = [c for c in columns if c.key[:2] != lead[:2] or c.calibrator == "none"]
+    claims = [c for c in others if c.is_confidence and c.key != lead]
+    varied = [c for c in claims if np.unique(c.confidence[~np.isnan(c.confidence)]).size > 1]
+    like = [c for c in varied if (c.estimator, c.calibrator) == ("sequence_likelihood", lead[2])]
+    found = (
+        *(c for c in like if c.variant != "head"),  # that one is fitted on verdicts
+        *(c for c in varied if c.calibrator == "none"),
+        *(c for c in claims if c.calibrator == "none"),
+        *claims,
+    )
+    return next((c.key for c in found), None)
 
 
 def main_rows(rows: Sequence[Row], calibrator: str, raw: Iterable[Key] = ()) -> list[Row]:

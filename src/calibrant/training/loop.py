@@ -24,6 +24,8 @@ from calibrant.runs import write_json
 Batch = Sequence[int]
 KEPT = ("now", "best", "step", "exp_avg", "exp_avg_sq")
 """What a checkpoint holds of each parameter."""
+VERSION = 2
+"""Raised when the same settings train otherwise: a checkpoint of another is not gone on from."""
 PAPER_RATE, PAPER_WIDTH = 1e-4, 4096
 
 
@@ -154,6 +156,7 @@ def train(
     )
     torch.manual_seed(seed)
     identity = {"settings": asdict(settings), "n_items": n_items, "seed": seed, "of": of}
+    identity["version"] = VERSION
     state = _State(dict(parameters), optimizer, identity, folder)
     state.restore(say)
     losses: list[float] = []
