@@ -35,6 +35,13 @@ from calibrant.answers.prompts import QUERY
 from calibrant.models.local import LocalModel
 
 torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """README's stages first: begun last, they would keep one process alone for minutes."""
+    items.sort(key=lambda item: "test_readme" not in item.nodeid)
+
+
 TEXT = [
     QUERY,
     "Question: What is the capital of France?\nAnswer: Paris",
