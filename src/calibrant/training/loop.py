@@ -155,8 +155,8 @@ def train(
         parameters.values(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
     torch.manual_seed(seed)
-    identity = {"settings": asdict(settings), "n_items": n_items, "seed": seed, "of": of}
-    identity["version"] = VERSION
+    how = {"version": VERSION, "settings": asdict(settings)}
+    identity = {**how, "n_items": n_items, "seed": seed, "of": of}
     state = _State(dict(parameters), optimizer, identity, folder)
     state.restore(say)
     losses: list[float] = []
