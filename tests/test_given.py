@@ -471,7 +471,7 @@ def test_sizes_take_the_same_questions_of_every_archive(tmp_path: Path) -> None:
         asked.append([question.id for question in run.read("questions")])
         assert run.manifest["reading"]["n_read"] == 12_032
         assert run.manifest["reading"]["left_out"]["the same question a second time"]["n"] == 159
-    assert asked[0] == asked[1] and len(asked[0]) == 300 + 45 + 75 + 100
+    assert asked[0] == asked[1] and len(asked[0]) == 300 + 30 + 75 + 100
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

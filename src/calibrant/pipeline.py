@@ -198,10 +198,10 @@ def fit_stage(
             if not _is_done(run, name, how):
                 jobs.append((run.folder, name, estimator, use, splits, model, seed, say))
                 new.append(estimator)
-        ahead.append((new, splits, model, say))
+        ahead += [(new, part, model, say) for part in _parts(splits, 1 + model.is_small)]
     # A small model on a CPU cannot use two cores, but two estimators can.
     worth_it = model.is_small and len(jobs) > 1
-    list(side_by_side(_prepare, ahead, worth_it=worth_it and len(ahead) > 1))
+    list(side_by_side(_prepare, ahead, worth_it=worth_it))
     if worth_it:
         jobs.reverse()  # what takes longest is named last: begun last, one core would wait for it
     for name, told, found in side_by_side(_fit_one, jobs, worth_it=worth_it):
@@ -258,6 +258,11 @@ def _tell_left_out(run: Run, found: Mapping[str, InvalidData | None], say: Say) 
     run.note(left_out=told or None)
     for sentence in left_out_told(told):
         say(sentence)
+
+
+def _parts(splits: Mapping[str, Sequence[Graded]], n: int) -> list[dict[str, Sequence[Graded]]]:
+    """Of each split: with one for each format, a core would wait for another."""
+    return [{name: items[i::n] for name, items in splits.items()} for i in range(n)]
 
 
 def _prepare(

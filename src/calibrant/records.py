@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from calibrant.errors import InvalidData
@@ -16,14 +16,14 @@ from calibrant.errors import InvalidData
 T = TypeVar("T")
 Format = Literal["open", "choice"]
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 NONE_TOLD = "-"
 """Stands for a letter where a file tells that there is none."""
 
 
 def content_hash(*parts: object) -> str:
     """16 hexadecimal digits of the SHA-256 of the parts as JSON."""
-    text = json.dumps(parts, ensure_ascii=False, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(_JSON.encode(parts).encode()).hexdigest()[:16]
 
 
 class Verdict(StrEnum):
@@ -258,11 +258,6 @@ def to_row(record: Any) -> dict[str, Any]:
     return asdict(record)
 
 
-@cache
-def _hints(cls: Any) -> dict[str, Any]:
-    return get_type_hints(cls)
-
-
 def from_row(cls: type[T], row: Mapping[str, Any]) -> T:
     """The inverse of `to_row`. Unknown fields are refused.
 
@@ -271,24 +266,34 @@ def from_row(cls: type[T], row: Mapping[str, Any]) -> T:
     InvalidData
         Naming the field that does not exist.
     """
-    known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
-    if unknown := sorted(set(row) - known):
+    readers = _readers(cls)  # type: ignore[arg-type]  # every class is hashable
+    if unknown := sorted(row.keys() - readers.keys()):
         raise InvalidData(
-            f"{cls.__name__} has no field {unknown[0]!r}; it has {', '.join(sorted(known))}"
+            f"{cls.__name__} has no field {unknown[0]!r}; it has {', '.join(sorted(readers))}"
         )
-    hints = _hints(cls)  # type: ignore[arg-type]  # every class is hashable
-    return cls(**{name: _value(hints[name], value) for name, value in row.items()})
+    return cls(**{k: v if v is None else readers[k](v) for k, v in row.items()})
 
 
-def _value(hint: Any, value: Any) -> Any:
-    if value is None:
-        return None
+@cache
+def _readers(cls: Any) -> dict[str, Callable[[Any], Any]]:
+    """For each field of a record what makes its value of a plain one."""
+    hints = get_type_hints(cls)
+    return {field.name: _reader(hints[field.name]) for field in fields(cls)}
+
+
+def _reader(hint: Any) -> Callable[[Any], Any]:
     if get_origin(hint) in (Union, types.UnionType):
         hint = next(arg for arg in get_args(hint) if arg is not type(None))
     if get_origin(hint) is tuple:
         inner = get_args(hint)[0]
-        nested = get_origin(inner) is tuple or is_dataclass(inner)
-        return tuple(_value(inner, one) if nested else one for one in value)
+        if not (get_origin(inner) is tuple or is_dataclass(inner)):
+            return tuple
+        read = _reader(inner)
+        return lambda values: tuple(None if one is None else read(one) for one in values)
     if is_dataclass(hint):
-        return from_row(hint, value)  # type: ignore[arg-type]
-    return hint(value) if isinstance(hint, type) and issubclass(hint, StrEnum) else value
+        return partial(from_row, hint)  # type: ignore[arg-type]
+    return hint if isinstance(hint, type) and issubclass(hint, StrEnum) else _itself
+
+
+def _itself(value: T) -> T:
+    return value

@@ -12,9 +12,17 @@ import pytest
 import torch
 
 from calibrant.answers.generate import answer
-from calibrant.answers.hidden import Place, hidden_states, kept_states, n_layers
+from calibrant.answers.hidden import (
+    Place,
+    hidden_states,
+    kept_log_odds,
+    kept_states,
+    n_layers,
+)
 from calibrant.answers.prompts import Prompts
+from calibrant.answers.query import query_scores
 from calibrant.errors import InvalidData
+from calibrant.estimators.zero_shot import ZeroShot
 from calibrant.models.local import LocalModel
 from calibrant.records import Answered, ModelName, Question
 
@@ -120,3 +128,19 @@ def test_what_is_kept_is_read_once_for_several_places(
         assert sum(n_read) == n
     assert kept_states(items, read, (0, -1), "pooled").shape == (4, 2, 32) and sum(n_read) == 10
     assert kept_states([], read, (0, -1), "pooled").shape == (0, 2, 32)
+
+
+def test_the_untuned_query_is_read_along_with_the_states(llama: LocalModel, tmp_path: Path) -> None:
+    items, read = items_of(llama), copy(llama)
+    assert kept_log_odds(items, read) is None
+    read.cache = tmp_path
+    kept_states(items[:2], read, place="pooled")
+    assert kept_log_odds(items, read) is None
+    kept_states(items[2:], read, place="query")
+    expected = query_scores(items, llama)
+    np.testing.assert_allclose(kept_log_odds(items, read), expected, atol=1e-5)  # type: ignore[arg-type]
+    read.token_budget = 0  # nothing is read any more
+    found = ZeroShot().fit([], [], read, 0).score(items, read)
+    np.testing.assert_allclose(found.values, expected, atol=1e-5)
+    kept_states(items, read, place="last")
+    assert kept_log_odds(items[::-1], read)[0] == pytest.approx(expected[-1], abs=1e-5)  # type: ignore[index]

@@ -5,16 +5,18 @@ Shape suffixes: B batch, D width, L layers, N items, T tokens.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from calibrant.answers.kept import kept
+from calibrant.answers.kept import found_in, kept
 from calibrant.answers.prompts import Prompts
 from calibrant.errors import InvalidData
 from calibrant.models.local import LocalModel
@@ -45,15 +47,36 @@ def kept_states(
     if model.cache is None:
         return hidden_states(items, model, layers, place, say)
     places = TOGETHER if place in TOGETHER else (place,)
-    label = Prompts.of(model).label
-    key = content_hash(asdict(model.name), label, [*layers], [*places], str(model.module.dtype))
-    folder = model.cache / f"hidden-{key}"
+    shape = (len(places), len(layers), model.width)
 
-    def told(item: Answered) -> str:
-        return content_hash(item.question.id, item.answer.id)
+    def read(new: Sequence[Answered]) -> NDArray[np.float32]:
+        states_NPLD, log_odds_N = _read(new, model, layers, places, say)
+        return np.column_stack([states_NPLD.reshape(len(new), math.prod(shape)), log_odds_N])
 
-    found = kept(folder, items, told, lambda new: _read(new, model, layers, places, say))
-    return found[:, places.index(place)].copy()  # a view would keep all of them
+    found = kept(_folder(model.cache, model, layers, places), items, _told, read)
+    states_NPLD = found[:, :-1].reshape(len(items), *shape)
+    return states_NPLD[:, places.index(place)].copy()  # a view would keep all of them
+
+
+def kept_log_odds(items: Sequence[Answered], model: LocalModel) -> NDArray[np.float32] | None:
+    """The untuned model's log-odds (N,) of "correct" at the query's end.
+
+    From the pass that read the states of all of these items there; None where there was none.
+    """
+    if model.cache is None:
+        return None
+    there = found_in(_folder(model.cache, model, (-1,), TOGETHER))
+    ids = [_told(item) for item in items]
+    return np.array([there[id][-1] for id in ids]) if all(id in there for id in ids) else None
+
+
+def _folder(cache: Path, model: LocalModel, layers: Sequence[int], places: Sequence[Place]) -> Path:
+    how = (Prompts.of(model).label, [*layers], [*places], str(model.module.dtype), "log-odds")
+    return cache / f"hidden-{content_hash(asdict(model.name), *how)}"
+
+
+def _told(item: Answered) -> str:
+    return content_hash(item.question.id, item.answer.id)
 
 
 def hidden_states(
@@ -76,7 +99,7 @@ def hidden_states(
     InvalidData
         When the model has no such layer.
     """
-    return _read(items, model, layers, (place,), say)[:, 0]
+    return _read(items, model, layers, (place,), say)[0][:, 0]
 
 
 @torch.no_grad()
@@ -86,8 +109,11 @@ def _read(
     layers: Sequence[int],
     places: Sequence[Place],
     say: Callable[[str], None],
-) -> NDArray[np.float32]:
-    """States (N, P, L, D) at several places, from one pass over as much as they take."""
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """States (N, P, L, D) at several places, from one pass over as much as they take.
+
+    And the log-odds (N,) of the query's second option against the first at the end of that.
+    """
     n = n_layers(model)
     if wrong := [layer for layer in layers if not -n - 1 <= layer <= n]:
         raise InvalidData(f"{model.name.name} has no layer {wrong[0]}: it has 0 to {n}")
@@ -99,25 +125,33 @@ def _read(
         for item, part in zip(items, parts)
     ]
 
-    def work(batch: list[int]) -> list[NDArray[np.float32]]:
-        ids_BT, mask_BT = model.pad([rows[i] for i in batch], left=False)
+    no, yes = Prompts.of(model).options
+
+    def work(batch: list[int]) -> list[tuple[NDArray[np.float32], float]]:
+        ids_BT, mask_BT = model.pad([rows[i] for i in batch], left=True)
         output = model.forward(
             keep=1, input_ids=ids_BT, attention_mask=mask_BT, output_hidden_states=True
         )
         states_LBTD = [output.hidden_states[layer] for layer in layers]
+        logits_BV = output.logits[:, -1].float()
+        width = ids_BT.shape[1]
 
-        def at(k: int, span: tuple[int, int]) -> torch.Tensor:
-            cut = [state_BTD[k, slice(*span)] for state_BTD in states_LBTD]
+        def at(k: int, start: int, end: int) -> torch.Tensor:
+            before = width - len(rows[batch[k]])
+            cut = [state_BTD[k, before + start : before + end] for state_BTD in states_LBTD]
             return torch.stack([state_TD.float().mean(0) for state_TD in cut])
 
-        return [
-            torch.stack([at(k, span) for span in spans[i]]).cpu().numpy()
+        states = [
+            torch.stack([at(k, *span) for span in spans[i]]).cpu().numpy()
             for k, i in enumerate(batch)
         ]
+        return list(zip(states, (logits_BV[:, yes] - logits_BV[:, no]).tolist()))
 
     found = model.batched(rows, work, say=say)
-    none = np.zeros((0, len(places), len(layers), model.width), np.float32)
-    return np.stack(found) if found else none
+    if not found:
+        none = np.zeros((0, len(places), len(layers), model.width), np.float32)
+        return none, np.zeros(0, np.float32)
+    return np.stack([states for states, _ in found]), np.array([x for _, x in found], np.float32)
 
 
 def _span(

@@ -17,6 +17,17 @@ from calibrant.runs import write_whole
 Vectors = NDArray[np.float32]
 
 
+def found_in(folder: Path) -> dict[str, Vectors]:
+    """The vectors in a folder, by key; raises DamagedFile as `kept` does."""
+    found: dict[str, Vectors] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            found.update(load_file(path))
+        except (SafetensorError, OSError) as error:
+            raise DamagedFile(f"the vectors at {path} cannot be read: {error}") from error
+    return found
+
+
 def kept(
     folder: Path | None,
     items: Sequence[Answered],
@@ -39,12 +50,7 @@ def kept(
     """
     if folder is None or not items:
         return compute(list(items))
-    found: dict[str, Vectors] = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        try:
-            found.update(load_file(path))
-        except (SafetensorError, OSError) as error:
-            raise DamagedFile(f"the vectors at {path} cannot be read: {error}") from error
+    found = found_in(folder)
     ids = [key(item) for item in items]
     new = {id: item for id, item in zip(ids, items) if id not in found}
     if new:

@@ -162,8 +162,9 @@ def _sample_all(
         ]
 
     # A row costs as many tokens as all its samples.
-    costs = [range(sampling.n_samples * (len(row) + sampling.max_new_tokens)) for row in rows]
-    return model.batched(costs, work, say=say)
+    n = sampling.n_samples
+    costs = [range(n * len(row)) for row in rows]
+    return model.batched(costs, work, n * sampling.max_new_tokens, say)
 
 
 def _answer(

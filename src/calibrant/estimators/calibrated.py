@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import combinations
 from operator import getitem
 from pathlib import Path
@@ -67,6 +67,11 @@ class Calibrated:
         """The estimator's settings."""
         return self.fitted.estimator
 
+    @cached_property
+    def _name(self) -> str:
+        """Of the estimator; an ensemble's variant takes a while to tell."""
+        return "/".join(filter(None, (self.estimator.name, self.estimator.variant)))
+
     def confidences(
         self, items: Sequence[Answered], model: Model, say: Say = silent
     ) -> list[Confidence]:
@@ -99,13 +104,12 @@ class Calibrated:
 
     def _confidence(self, item: Answered, score: float, value: float, reason: str) -> Confidence:
         missing = bool(np.isnan(value))
-        name = "/".join(filter(None, (self.estimator.name, self.estimator.variant)))
         return Confidence(
             answer_id=item.answer.id,
             value=None if missing else float(value),
             reason=reason,
             score=None if missing else float(score),
-            estimator=name,
+            estimator=self._name,
             calibrator=self.calibrator_name,
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from calibrant.answers.hidden import kept_log_odds
 from calibrant.answers.query import log_odds_after, query_scores
 from calibrant.estimators.estimator import (
     Say,
@@ -34,8 +35,9 @@ class FittedZeroShot(Unfitted):
     estimator: ZeroShot
 
     def score(self, items: Sequence[Answered], model: Model, say: Say = silent) -> Scores:
-        """Log-odds of the two options."""
-        return Scores.whole(query_scores(items, local(model), say=say))
+        """Log-odds of the two options; as they were kept, if all of these answers' were."""
+        known = kept_log_odds(items, local(model))
+        return Scores.whole(query_scores(items, local(model), say=say) if known is None else known)
 
     def score_read(self, read: Prefix, model: LocalModel) -> Scores | None:
         """The query, after what was read."""

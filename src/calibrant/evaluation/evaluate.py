@@ -169,7 +169,9 @@ def _measure(
     if not known.any():
         return dict.fromkeys(names, _Measured(reason="no graded answer has a confidence"))
     p, y, subject = column.confidence[known], part.correct[known], part.subject[known]
-    weights = None if resamples is None else resamples.weights[:, known]
+    weights = None if resamples is None else resamples.weights
+    if weights is not None and not known.all():
+        weights = weights[:, known]
     drawn = None if resamples is None else resamples.subject_weights
     if drawn is not None and resamples is not None and resamples.subjects is not None:
         drawn = drawn[:, np.isin(resamples.subjects, subject)]

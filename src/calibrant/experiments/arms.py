@@ -29,8 +29,8 @@ DEAR = (
 )  # fmt: skip
 """Estimators that write several texts an answer, or read it with a large encoder: they judge the
 first `N_DEAR` answers of a set at most, and learn from as many unless `N_LEARNED` says so."""
-N_DEAR, N_DEAR_QUICK = 500, 42
-N_LEARNED = {"tuned_encoder": 1000}
+N_DEAR, N_DEAR_QUICK = 300, 42
+N_LEARNED = {"tuned_encoder": 500}
 """Those that may learn from more than they judge."""
 BLACK_BOX = (
     "sequence_likelihood", "token_entropy", "max_softmax", "zero_shot", "verbal", "sampling",

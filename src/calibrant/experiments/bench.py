@@ -48,9 +48,10 @@ from calibrant.records import (
 from calibrant.runs import Run, read_parquet, write_parquet
 from calibrant.tables import Malformed, Reading
 
+PARTS = ("train", "validation", "calibration", "seen", *HELD_OUT, "unanswerable")
 Splits = Mapping[str, list[Graded]]
-"""train, validation, calibration, seen, development, unseen, unanswerable."""
-SIZES = Sizes(train=2000, validation=300, calibration=500, test=700, unanswerable=280)
+"""Answers by part."""
+SIZES = Sizes(train=1000, validation=200, calibration=400, test=480, unanswerable=240)
 QUICK = Sizes(train=160, validation=60, calibration=100, test=84, unanswerable=56)
 N_SEEDS, N_RESAMPLES, QUICK_MODELS = 3, 1000, 2
 EXACT = grader_called("exact")
@@ -211,7 +212,7 @@ class Bench:
         ----------
         n_train
             Training answers; 0 for the usual number. With more of them than the almanac usually
-            has questions for, all splits of the mixture are drawn anew.
+            has questions for, all splits of the mixture are drawn anew. Of open ones, no other.
 
         Raises
         ------
@@ -221,12 +222,11 @@ class Bench:
         sizes = replace(self.sizes, train=n_train or self.sizes.train)
         few = {"test": 1, "choice_share": self.n_choices, "unanswerable": 0}
         none = replace(sizes, train=0, validation=0, calibration=0, **few if self.n_choices else {})
-        fitting = self._drawn(model, replace(sizes, unanswerable=0), ("seen",), seed)
+        share = 0.0 if n_train and kind == "open" else sizes.choice_share
+        mixed = replace(sizes, choice_share=share, unanswerable=0)
+        fitting = self._drawn(model, mixed, ("seen",), seed)
         testing = self._drawn(model, none, (*self._held_out, "unanswerable"), 0)
-        found: dict[str, list[Graded]] = {
-            name: []
-            for name in ("train", "validation", "calibration", "seen", *HELD_OUT, "unanswerable")
-        }
+        found: dict[str, list[Graded]] = {name: [] for name in PARTS}
         for item, split in (
             *((item, str(split_of(item.question, seed))) for item in fitting),
             *((item, "test") for item in testing),

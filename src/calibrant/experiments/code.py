@@ -32,12 +32,12 @@ from calibrant.records import Answer, Answered, Graded, ModelName, Question, Ver
 from calibrant.tables import iterate_table
 
 FILE = "LeetCodeDataset-v0.3.1-test.jsonl.gz"
-N_PROBLEMS, N_MUTANTS, QUICK = 228, 3, 20
+N_PROBLEMS, N_MUTANTS, QUICK = 228, 2, 20
 N_WRITTEN = 512
 """Tokens of a model's own program at most."""
 HOW = "Answer with the program alone, in Python."
-N_TOKENS, QUICK_TOKENS = 512, 64
-"""Of problem and program together, the ends of both: as many as the encoder has places for."""
+N_TOKENS, QUICK_TOKENS = 384, 64
+"""Of problem and program together, the ends of both."""
 CANDIDATES = ModelName(name="candidates")
 SHARES = {"train": 0.5, "validation": 0.1, "calibration": 0.1}
 NO_MODULE = "ModuleNotFoundError"

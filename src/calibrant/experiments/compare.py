@@ -24,14 +24,12 @@ from calibrant import metrics
 from calibrant.errors import InvalidData, TooFewClasses
 from calibrant.evaluation.evaluate import MIN_SUBJECT_ROWS
 from calibrant.experiments.experiment import Difference, Row
-from calibrant.experiments.fitting import Floats, correct_of
+from calibrant.experiments.fitting import LEAST_SHARE, Floats, correct_of
 from calibrant.metrics import Resamples
 from calibrant.records import Graded, content_hash
 
 Metric = Callable[..., Any]
 N_BINS = 10
-LEAST_SHARE = 0.1
-"""Of the answers: what has a confidence for fewer is measured on too few, and not told."""
 METRICS = ("accuracy", "auroc", "auroc_subject_mean", "ece", "brier_score", "log_loss", "aurc")
 
 

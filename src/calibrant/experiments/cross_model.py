@@ -33,7 +33,7 @@ N_LEARNED = 500
 """Training answers of each estimator: there are as many estimators as pairs of models."""
 PRECISION: Precision = "bfloat16"
 """Of the embeddings of real answers, which are many and long."""
-REAL = {"train": 1000, "validation": 200, "calibration": 300, "test": 700}
+REAL = {"train": 700, "validation": 100, "calibration": 200, "test": 500}
 REAL_QUICK = {"train": 60, "validation": 30, "calibration": 40, "test": 60}
 
 
@@ -318,9 +318,13 @@ def graded(path: Path) -> list[Graded]:
 def _split(
     items: Sequence[Graded], shared: set[str], sizes: Mapping[str, int], seed: int
 ) -> dict[str, list[Graded]]:
-    """The same questions in each split for every model; a question's text is in one."""
+    """The same questions in each split for every model; a question's text is in one.
+
+    The seed splits and does not draw: each text that it drew anew would have to be embedded.
+    """
     first = {item.question.group: item for item in reversed(items) if item.question.group in shared}
-    order = [first[group] for group in sorted(first, key=lambda g: content_hash("place", seed, g))]
+    drawn = sorted(first, key=lambda g: content_hash("drawn", g))[: sum(sizes.values())]
+    order = [first[group] for group in sorted(drawn, key=lambda g: content_hash("place", seed, g))]
     found, start = {}, 0
     for name, n in sizes.items():
         found[name] = order[start : start + n]

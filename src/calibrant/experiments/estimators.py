@@ -50,13 +50,18 @@ class Estimators(Experiment):
         """Costs, one at a time before all else; quality from the main table's scores."""
         tables: dict[str, list[Row]] = {}
         kinds, not_run = bench.formats()
-        every = {kind: _every(bench, kind) for kind in kinds}
+        every = {kind: _every(bench, kind, more=kind == kinds[0]) for kind in kinds}
+        timed = {  # once for each form: a format more tells little
+            kind: [a for a, arm in chosen.items() if kinds[0] not in arm.estimator.formats]
+            if kind != kinds[0] else [*chosen]
+            for kind, (chosen, _) in every.items()
+        }  # fmt: skip
         for kind, (chosen, missing) in every.items():
             not_run += [told for told in missing if told not in not_run]
             for model in bench.models:
                 bench.say(f"costs on {model.name.name}, {kind}")
-                for timed in chosen.values():
-                    cost(bench, timed.estimator, model, kind)
+                for arm in timed[kind]:
+                    cost(bench, chosen[arm].estimator, model, kind)
         for kind, (chosen, _) in every.items():
             shown = subsets(bench, kind)  # those of the main table, so that its scores are found
             alone = {n: arm for n, arm in chosen.items() if arm.estimator.formats == ("choice",)}
@@ -71,7 +76,9 @@ class Estimators(Experiment):
                     row: Row = {"arm": arm}
                     for subset in shown:
                         row |= _quality(made[subset, "platt"], arm, name, subset)
-                    rows.append(row | cost(bench, chosen[arm].estimator, model, kind))
+                    if arm in timed[kind]:
+                        row |= cost(bench, chosen[arm].estimator, model, kind)
+                    rows.append(row)
                 tables[arms.as_file(f"{name} {LONG[kind].lower()}")] = rows
         return Findings(
             tables=tables,
@@ -79,7 +86,8 @@ class Estimators(Experiment):
                 "Quality is Platt-scaled, the mean over seeds, with 95 % intervals. Seconds are for"
                 f" 1,000 answers, measured on {QUICK if bench.quick else N_TIMED} with an"
                 " empty cache and nothing else running: states, samples and replies are computed"
-                " anew, once for all members of an ensemble.",
+                " anew, once for all members of an ensemble. What judges both formats is"
+                " measured on open answers.",
                 *([] if bench.quick else [MORE_CHOICES]),
                 *arms.told_of_dear(bench, (a for one, _ in every.values() for a in one.values())),
             ],
@@ -87,11 +95,11 @@ class Estimators(Experiment):
         )
 
 
-def _every(bench: Bench, kind: Format) -> tuple[dict[str, arms.Arm], list[str]]:
-    """All forms, those that are no default among them."""
+def _every(bench: Bench, kind: Format, *, more: bool) -> tuple[dict[str, arms.Arm], list[str]]:
+    """All forms, and with `more` those that are no default."""
     chosen, missing = arms.every(bench, kind)
-    more = () if bench.quick else CHEAPER
-    can = [form for form in more if not arms.unavailable(form, bench)]
+    cheaper = CHEAPER if more and not bench.quick else ()
+    can = [form for form in cheaper if not arms.unavailable(form, bench)]
     return chosen | {name_of(form): arms.Arm(form) for form in can}, missing
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,11 +30,18 @@ from calibrant.models.model import Model
 from calibrant.records import Answered, Graded, content_hash
 from calibrant.runs import read_parquet, write_json, write_parquet
 
+T = TypeVar("T")
 Floats = NDArray[np.float64]
+Value = tuple[float, str]
+"""A score, NaN where it is missing, and why."""
 Found = Mapping[str, tuple[float, str]]
 """Answer id -> score (NaN where missing) and why it is missing."""
 LONG = {"open": "Open-ended", "choice": "Multiple choice"}
 HAIR = 1e-9
+LEAST_SHARE = 0.1
+"""Of the answers: what has a confidence for fewer is measured on too few, and not told."""
+N_TRIED = 60
+"""Answers, from all parts, that tell whether a model states confidences at all."""
 EPOCH = 3
 """Raised when what an estimator computes changes without its settings changing."""
 
@@ -174,16 +182,33 @@ def fit_and_score(folder: Path, fit: Fit, items: Sequence[Answered]) -> None:
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     if not items:
         return
-    scores = scores_of(fitted, items, fit.model)
+
+    def give(some: Sequence[Answered]) -> list[Value]:
+        scores = scores_of(fitted, some, fit.model)
+        return [(float(v), scores.reasons.get(i, "")) for i, v in enumerate(scores.values)]
+
+    found = give(items) if fit.estimator.learns else tried_first(items, give)
     rows = [
-        {
-            "item": item_key(item),
-            "score": None if np.isnan(value) else float(value),
-            "reason": scores.reasons.get(i, ""),
-        }
-        for i, (item, value) in enumerate(zip(items, scores.values))
+        {"item": item_key(item), "score": None if np.isnan(value) else value, "reason": reason}
+        for item, (value, reason) in zip(items, found)
     ]
     write_parquet(folder / "scores" / f"{content_hash([r['item'] for r in rows])}.parquet", rows)
+
+
+def tried_first(items: Sequence[T], give: Callable[[Sequence[T]], list[Value]]) -> list[Value]:
+    """What `give` gives; where hardly any of some of the items has a score, none of the rest."""
+    step = max(1, len(items) // N_TRIED)
+    if step == 1:
+        return give(items)
+    tried = give(items[::step])
+    n = sum(not np.isnan(value) for value, _ in tried)
+    if n >= LEAST_SHARE * len(tried):
+        rest = iter(give([item for i, item in enumerate(items) if i % step]))
+    else:
+        why = f"not asked for: fewer than a tenth of {N_TRIED} or more that were tried had one"
+        rest = repeat((np.nan, why))
+    first = iter(tried)
+    return [next(rest if i % step else first) for i in range(len(items))]
 
 
 def read_scores(folder: Path, items: Sequence[Answered]) -> Scored:

@@ -99,15 +99,15 @@ def brier_decomposition(
     (0.0, 0.1667)
     """
     p, y = checked(confidence, correct)
-    fixed = bin_index(p, n_bins, strategy) if strategy == "uniform" else None
+    values = (np.ones_like(p), p, y, p * p, p * y)
+    is_fixed = strategy == "uniform"
+    fixed = grouped(bin_index(p, n_bins, strategy), n_bins, *values) if is_fixed else None
 
     def kernel(w: Array) -> Array:
-        index = bin_index(p, n_bins, strategy, w) if fixed is None else fixed
+        sums = fixed or grouped(bin_index(p, n_bins, strategy, w), n_bins, *values)
         total = w.sum(axis=1)
         rate = w @ y / total
-        count, sum_p, sum_y, sum_pp, sum_py = (
-            grouped(w, index, n_bins, v) for v in (np.ones_like(p), p, y, p * p, p * y)
-        )
+        count, sum_p, sum_y, sum_pp, sum_py = sums(w)
         held = np.where(count > 0, count, 1.0)
         mean_p, mean_y = sum_p / held, sum_y / held
         parts = (
@@ -119,9 +119,9 @@ def brier_decomposition(
         )
         return np.stack([part.sum(axis=1) / total for part in parts], axis=1)
 
-    values = evaluate(kernel, p.size, weights)
+    found = evaluate(kernel, p.size, weights)
     many = weights is not None and np.ndim(weights) == 2
-    parts: list[Measure] = [*values.T] if many else [float(v) for v in values[0]]
+    parts: list[Measure] = [*found.T] if many else [float(v) for v in found[0]]
     return BrierDecomposition(
         reliability=parts[0],
         resolution=parts[1],

@@ -18,7 +18,7 @@ Array = npt.NDArray[np.float64]
 Measure = float | Array
 """A float, or with weights of shape (R, n) an array (R,)."""
 
-_CHUNK = 1 << 17
+_CHUNK = 1 << 16
 """Weights held as float64 at a time: what a processor's cache holds, and little memory."""
 
 
@@ -131,7 +131,13 @@ def measure(
 
     A value that is undefined (NaN) stays NaN among replicates; alone it is raised as `undefined`.
     """
-    values = evaluate(kernel, n, weights)
+    return as_measure(evaluate(kernel, n, weights), weights, undefined)
+
+
+def as_measure(
+    values: Array, weights: npt.ArrayLike | None, undefined: InvalidData | None = None
+) -> Measure:
+    """As `measure`, of values (R,) that are there."""
     if weights is not None and np.ndim(weights) == 2:
         return values
     if np.isnan(values[0]):
@@ -147,19 +153,25 @@ def mean(w: Array, values: Array) -> Array:
     return means
 
 
-def grouped(w: Array, index: npt.NDArray[np.intp], size: int, values: Array) -> Array:
-    """Sums (r, size) of w * values over the rows of each group.
+def grouped(index: npt.NDArray[np.intp], size: int, *values: Array) -> Callable[[Array], Array]:
+    """Sums over the rows of each group: w (r, n) -> (len(values), r, size), of w * values.
 
-    `index` (n,) or (r, n) holds the group of each row; `values` is (n,).
+    `index` (n,) or (r, n) holds the group of each row; each of the values is (n,).
     """
-    if index.ndim == 1 and len(w) > 1:
+    k = len(values)
+    if index.ndim == 1:
         n = index.size
-        member = csr_array((values, (index, np.arange(n))), shape=(size, n))
-        return np.ascontiguousarray((member @ np.ascontiguousarray(w.T)).T)
-    flat = index + size * np.arange(len(w))[:, None]
-    mass = (w * values).ravel()
-    sums = np.bincount(flat.ravel(), mass, minlength=size * len(w)).astype(np.float64)
-    return sums.reshape(len(w), size)
+        cells = index[:, None] + size * np.arange(k)
+        entries = (np.stack(values, axis=1).ravel(), cells.ravel(), np.arange(0, k * n + 1, k))
+        member = csr_array(entries, shape=(n, k * size)).T
+        return lambda w: (member @ np.ascontiguousarray(w.T)).reshape(k, size, -1).swapaxes(1, 2)
+
+    def sums(w: Array) -> Array:
+        flat = (index + size * np.arange(len(w))[:, None]).ravel()
+        mass = [np.bincount(flat, (w * v).ravel(), minlength=size * len(w)) for v in values]
+        return np.stack(mass).reshape(k, len(w), size).astype(np.float64)
+
+    return sums
 
 
 def blocks(values: Array) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:

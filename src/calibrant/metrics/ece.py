@@ -53,16 +53,17 @@ def ece(
     p, y = checked(confidence, correct)
     if norm not in ("l1", "l2", "max"):
         raise InvalidData(f"norm is {norm!r}: there are 'l1', 'l2' and 'max'.")
-    fixed = bin_index(p, n_bins, strategy) if strategy == "uniform" else None
-    residual, one = y - p, np.ones_like(p)
+    values = (y - p,) if norm == "l1" else (y - p, np.ones_like(p))
+    is_fixed = strategy == "uniform"
+    fixed = grouped(bin_index(p, n_bins, strategy), n_bins, *values) if is_fixed else None
 
     def kernel(w: Array) -> Array:
-        index = bin_index(p, n_bins, strategy, w) if fixed is None else fixed
-        gap = np.abs(grouped(w, index, n_bins, residual))
-        total = w.sum(axis=1)
+        sums = fixed or grouped(bin_index(p, n_bins, strategy, w), n_bins, *values)
+        residual, *more = sums(w)
+        gap, total = np.abs(residual), w.sum(axis=1)
         if norm == "l1":
             return np.asarray(gap.sum(axis=1) / total)
-        count = grouped(w, index, n_bins, one)
+        (count,) = more
         gap /= np.where(count > 0, count, 1.0)
         if norm == "l2":
             return np.asarray(np.sqrt((count * gap**2).sum(axis=1) / total))

@@ -139,8 +139,8 @@ def _bins(
 def _on_grid(p: Array, w: Array) -> tuple[Array, Array]:
     left = np.minimum((p * _GRID).astype(np.intp), _GRID - 1)
     right_share = p * _GRID - left
-    count = grouped(w, left, _GRID + 1, 1 - right_share)
-    count += grouped(w, left + 1, _GRID + 1, right_share)
+    (count,) = grouped(left, _GRID + 1, 1 - right_share)(w)
+    count += grouped(left + 1, _GRID + 1, right_share)(w)[0]
     used = np.flatnonzero(count.any(axis=0))
     return used / _GRID, count[:, used]
 

@@ -72,7 +72,7 @@ def reliability_diagram(
         raise InvalidData("a diagram needs weights (n,): it has no replicates.")
     w = w.astype(np.float64)
     index = np.atleast_2d(bin_index(p, n_bins, strategy, w))[0]
-    count, sum_p, sum_y = (grouped(w, index, n_bins, v)[0] for v in (np.ones_like(p), p, y))
+    count, sum_p, sum_y = grouped(index, n_bins, np.ones_like(p), p, y)(w)[:, 0]
     held = np.where(count > 0, count, np.nan)
     accuracy = sum_y / held
     low, high = _wilson(accuracy, held, level)

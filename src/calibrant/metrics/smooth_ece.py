@@ -7,13 +7,13 @@ import numpy.typing as npt
 from scipy.fft import dct
 from scipy.sparse import csr_array
 
-from calibrant.metrics.common import Array, Measure, checked, measure
+from calibrant.metrics.common import Array, Measure, as_measure, checked, evaluate
 
 _CELLS = 1024
 _COARSE_CELLS = 256
 _WIDE = 0.03
 """Widths above this are integrated over the coarse grid, with an error below about 1e-5."""
-_BATCH = 64
+_BATCH = 256
 _TOLERANCE = 1e-5
 _MOST_STEPS = 50
 
@@ -60,11 +60,11 @@ def smooth_ece(
     spread = _spread(p, y - p)
 
     def kernel(w: Array) -> Array:
-        mass = (spread @ np.ascontiguousarray(w.T)).T / w.sum(axis=1, keepdims=True)
-        parts = [_fixed_point(mass[i : i + _BATCH]) for i in range(0, len(mass), _BATCH)]
-        return np.concatenate(parts)
+        return np.asarray((spread @ np.ascontiguousarray(w.T)).T / w.sum(axis=1, keepdims=True))
 
-    return measure(kernel, p.size, weights)
+    mass = evaluate(kernel, p.size, weights)
+    parts = [_fixed_point(mass[i : i + _BATCH]) for i in range(0, len(mass), _BATCH)]
+    return as_measure(np.concatenate(parts), weights)
 
 
 def _spread(p: Array, residual: Array) -> csr_array:

@@ -43,6 +43,9 @@ TOKEN_BUDGET = 16_384
 """Tokens (padding included) in one forward pass, half as many on a CPU, which gains nothing from
 more but takes the memory; halved again when memory runs out."""
 
+IN_CACHE = 2048
+"""Tokens in one pass on a CPU where nothing grows from it: the processor's caches hold no more."""
+
 
 class LocalModel(Model):
     """A causal language model with its tokenizer.
@@ -253,12 +256,17 @@ class LocalModel(Model):
     def batches(self, rows: Sequence[Sequence[int]], extra: int = 0) -> Iterator[list[int]]:
         """Indices of rows of like length that, each with so much more, fit the token budget."""
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
-        start = 0
+        start, budget = 0, self._budget(extra)
         for stop in range(1, len(order) + 1):
             whole = stop == len(order)
-            if whole or (stop + 1 - start) * (len(rows[order[stop]]) + extra) > self.token_budget:
+            if whole or (stop + 1 - start) * (len(rows[order[stop]]) + extra) > budget:
                 yield order[start:stop]
                 start = stop
+
+    def _budget(self, extra: int) -> int:
+        """Tokens at once, of rows to which so much more is added."""
+        is_pass = not extra and self.device.type == "cpu"
+        return min(self.token_budget, IN_CACHE) if is_pass else self.token_budget
 
     def batched(
         self,
@@ -280,7 +288,7 @@ class LocalModel(Model):
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 if not _out_of_memory(error) or len(left[0]) == 1:
                     raise
-                self.token_budget //= 2
+                self.token_budget = self._budget(extra) // 2
                 say(f"out of memory: at most {self.token_budget} tokens at once from here on")
                 if torch.cuda.is_available():
                     torch.cuda.empty_cache()

@@ -24,7 +24,7 @@ class Sizes:
 
     train: int = 2000
     """To fit estimators on."""
-    validation: int = 300
+    validation: int = 200
     """To stop early by."""
     calibration: int = 500
     """To fit calibrators and choose thresholds on."""
@@ -40,7 +40,7 @@ class Sizes:
         """All sizes in proportion to those of training and test."""
         return cls(
             train=n_train,
-            validation=max(1, round(0.15 * n_train)),
+            validation=max(1, round(0.1 * n_train)),
             calibration=max(1, round(0.25 * n_train)),
             test=n_test,
             unanswerable=max(1, n_test // 4),
