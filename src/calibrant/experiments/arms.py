@@ -29,7 +29,7 @@ DEAR = (
 )  # fmt: skip
 """Estimators that write several texts an answer, or read it with a large encoder: they judge the
 first `N_DEAR` answers of a set at most, and learn from as many unless `N_LEARNED` says so."""
-N_DEAR, N_DEAR_QUICK = 300, 42
+N_DEAR, N_DEAR_QUICK = 300, 24
 N_LEARNED = {"tuned_encoder": 500}
 """Those that may learn from more than they judge."""
 BLACK_BOX = (

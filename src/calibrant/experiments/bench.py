@@ -52,7 +52,7 @@ PARTS = ("train", "validation", "calibration", "seen", *HELD_OUT, "unanswerable"
 Splits = Mapping[str, list[Graded]]
 """Answers by part."""
 SIZES = Sizes(train=1000, validation=200, calibration=400, test=480, unanswerable=240)
-QUICK = Sizes(train=160, validation=60, calibration=100, test=84, unanswerable=56)
+QUICK = Sizes(train=64, validation=32, calibration=48, test=60, unanswerable=40)
 N_SEEDS, N_RESAMPLES, QUICK_MODELS = 3, 1000, 2
 EXACT = grader_called("exact")
 DEMO = "almanac-small-chat"  # of `make demo`
@@ -162,7 +162,7 @@ class Bench:
     @property
     def n_resamples(self) -> int:
         """Bootstrap replicates."""
-        return 200 if self.quick else N_RESAMPLES
+        return 100 if self.quick else N_RESAMPLES
 
     @property
     def subset(self) -> str:
@@ -211,8 +211,8 @@ class Bench:
         Parameters
         ----------
         n_train
-            Training answers; 0 for the usual number. With more of them than the almanac usually
-            has questions for, all splits of the mixture are drawn anew. Of open ones, no other.
+            Training answers; 0 for the usual number, more open ones without choices beside them.
+            With more than the almanac usually has questions for, all splits are drawn anew.
 
         Raises
         ------
@@ -222,7 +222,7 @@ class Bench:
         sizes = replace(self.sizes, train=n_train or self.sizes.train)
         few = {"test": 1, "choice_share": self.n_choices, "unanswerable": 0}
         none = replace(sizes, train=0, validation=0, calibration=0, **few if self.n_choices else {})
-        share = 0.0 if n_train and kind == "open" else sizes.choice_share
+        share = sizes.choice_share * (kind != "open" or n_train <= self.sizes.train)
         mixed = replace(sizes, choice_share=share, unanswerable=0)
         fitting = self._drawn(model, mixed, ("seen",), seed)
         testing = self._drawn(model, none, (*self._held_out, "unanswerable"), 0)

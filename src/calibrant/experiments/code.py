@@ -32,7 +32,7 @@ from calibrant.records import Answer, Answered, Graded, ModelName, Question, Ver
 from calibrant.tables import iterate_table
 
 FILE = "LeetCodeDataset-v0.3.1-test.jsonl.gz"
-N_PROBLEMS, N_MUTANTS, QUICK = 228, 2, 20
+N_PROBLEMS, N_MUTANTS, QUICK = 228, 2, 16
 N_WRITTEN = 512
 """Tokens of a model's own program at most."""
 HOW = "Answer with the program alone, in Python."

@@ -34,7 +34,7 @@ N_LEARNED = 500
 PRECISION: Precision = "bfloat16"
 """Of the embeddings of real answers, which are many and long."""
 REAL = {"train": 700, "validation": 100, "calibration": 200, "test": 500}
-REAL_QUICK = {"train": 60, "validation": 30, "calibration": 40, "test": 60}
+REAL_QUICK = {"train": 40, "validation": 20, "calibration": 30, "test": 40}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 from matplotlib.figure import Figure
-from scipy import stats
+from scipy import special
 
 from calibrant.metrics.correction import holm
 
@@ -63,7 +63,7 @@ class Difference:
     def _end(self, side: int) -> float | None:
         if not np.isfinite(self.se):
             return None
-        reach = float(stats.t.ppf(1 - LEVEL / 2, max(self.df, 1))) * self.se
+        reach = float(special.stdtrit(max(self.df, 1), 1 - LEVEL / 2)) * self.se
         return self.value + side * reach
 
     def clearness(self, wish: int = 1) -> float:
@@ -75,7 +75,7 @@ class Difference:
         shift = wish * self.value + margin
         if not np.isfinite(self.se) or self.se <= 0:
             return 1.0
-        return float(2 * stats.t.sf(abs(shift) / self.se, max(self.df, 1)))
+        return float(2 * special.stdtr(max(self.df, 1), -abs(shift) / self.se))
 
 
 @dataclass(frozen=True, kw_only=True)

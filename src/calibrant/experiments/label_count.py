@@ -19,7 +19,7 @@ from calibrant.experiments.fitting import forms
 from calibrant.records import Graded
 
 SIZES = (50, 100, 200, 500, 1000, 2000, 5000)
-FULL, QUICK = (*SIZES, 10_000, 20_000), (40, 80, 160)
+FULL, QUICK = (*SIZES, 10_000, 20_000), (16, 32, 64)
 POINT = 1000
 LEARNED = {
     "LoRA + Prompt": forms("lora_prompt")[0],
