@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import torch
 
-from calibrant.cli import VERBS, tell
-
-CALIBRANT = [sys.executable, "-c", "from calibrant.cli import main; main()"]
+from calibrant.cli import VERBS, main, tell
 
 
 def call(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*CALIBRANT, *words], capture_output=True, text=True)
+    """As from a shell, but that torch is imported already; what nobody caught is raised."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["calibrant", *words])
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
+
+
+def alone(start: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """In a process of its own, which executes `start` first."""
+    code = f"{start}; from calibrant.cli import main; main()"
+    return subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
 
 
 def fails(*words: str) -> str:
@@ -56,8 +71,10 @@ def test_list_estimators() -> None:
 
 
 def test_unknown_verb_and_option() -> None:
+    found = alone("pass", "evaluat")
+    assert found.returncode == 2 and len(found.stderr.splitlines()) == 1
     line = fails("evaluat")
-    assert "'evaluat'" in line and "evaluate" in line and "doctor" in line
+    assert line in found.stderr and "'evaluat'" in line and "evaluate" in line and "doctor" in line
     assert "--colour" in fails("list", "estimators", "--colour")
     assert "estimators" in fails("list", "estimator")
 
@@ -221,9 +238,8 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["torch", "transformers", "peft"])
 def test_what_is_not_installed_is_told_with_its_extra(tmp_path: Path, name: str) -> None:
-    start = f"import sys; sys.modules[{name!r}] = None; from calibrant.cli import main; main()"
-    words = [sys.executable, "-c", start, "run", "--out", str(tmp_path / "run")]
-    found = subprocess.run(words, capture_output=True, text=True)
+    start = f"import sys; sys.modules[{name!r}] = None"
+    found = alone(start, "run", "--out", str(tmp_path / "run"))
     assert found.returncode == 2 and len(found.stderr.splitlines()) == 1, found.stderr
     assert name in found.stderr and "pip install 'calibrant[models]'" in found.stderr
 
@@ -236,5 +252,5 @@ def test_json_has_no_infinity(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_doctor() -> None:
-    found = json.loads(call("doctor", "--json").stdout)
+    found = json.loads(alone("pass", "doctor", "--json").stdout)
     assert "numpy" in found["versions"] and found["OMP_WAIT_POLICY"] == "PASSIVE"
