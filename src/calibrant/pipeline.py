@@ -12,6 +12,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from itertools import chain
+from operator import call
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,7 @@ from calibrant.grades.agreement import TO_NUMBER
 from calibrant.grades.grader import Grader, grade, grader_called
 from calibrant.grades.human import STAGE, human_verdicts
 from calibrant.models.local import LocalModel
-from calibrant.models.model import Model
+from calibrant.models.model import Capability, Model
 from calibrant.parallel import side_by_side
 from calibrant.questions.mixture import Sizes, choose, composition
 from calibrant.questions.source import content, files_of, iterate_questions
@@ -152,8 +154,7 @@ def fit_stage(
 ) -> None:
     """Fit each estimator, keep it as an artefact, and score calibration and test answers.
 
-    A format that cannot be learned from is left out, as is an estimator that cannot be fitted on
-    one; the manifest tells why (`left_out`).
+    What cannot be learned from, or not be fitted, is left out; the manifest tells why (`left_out`).
 
     Parameters
     ----------
@@ -177,9 +178,8 @@ def fit_stage(
     model.cache = run.folder / "cache"
     kinds = sorted({item.question.format for item in items})
     how = {"calibrator": calibrator, "reader": model.known_as}
-    before = dict(run.manifest.get("fitted", {}))
-    ahead, jobs, asked = [], [], []
-    left_out: dict[str, InvalidData | None] = {}
+    before, left_out = dict(run.manifest.get("fitted", {})), dict[str, InvalidData | None]()
+    ahead, tuned, others, asked = list[Any](), list[Any](), list[Any](), list[str]()
     for kind in ("all",) if together and len(kinds) > 1 else kinds:
         splits = by_split([i for i in items if kind in ("all", i.question.format)], seed)
         untaught = _unlearnable(splits["train"], "training")
@@ -196,15 +196,17 @@ def fit_stage(
                 left_out[name] = untaught
                 continue
             if not _is_done(run, name, how):
-                jobs.append((run.folder, name, estimator, use, splits, model, seed, say))
+                fits = tuned if Capability.TRAIN in estimator.needs else others
+                fits.append((_fit_one, run.folder, name, estimator, use, splits, model, seed, say))
                 new.append(estimator)
-        ahead += [(new, part, model, say) for part in _parts(splits, 1 + model.is_small)]
+        for i in range(n := 1 + model.is_small):  # in one part, a core would wait for another
+            ahead.append((_prepare, new, {k: v[i::n] for k, v in splits.items()}, model, say))
+    # What is tuned takes longest, and shares nothing: it begins while the others' is prepared.
+    steps = [*reversed(tuned), *ahead], others
     # A small model on a CPU cannot use two cores, but two estimators can.
-    worth_it = model.is_small and len(jobs) > 1
-    list(side_by_side(_prepare, ahead, worth_it=worth_it))
-    if worth_it:
-        jobs.reverse()  # what takes longest is named last: begun last, one core would wait for it
-    for name, told, found in side_by_side(_fit_one, jobs, worth_it=worth_it):
+    worth_it = model.is_small and len(tuned) + len(others) > 1
+    made = (side_by_side(call, step, worth_it=worth_it) for step in steps)
+    for name, told, found in filter(None, chain.from_iterable(made)):
         left_out[name] = told if isinstance(told, InvalidData) else None
         if not isinstance(told, InvalidData):
             run.replace(f"confidences/{name}", found)
@@ -258,11 +260,6 @@ def _tell_left_out(run: Run, found: Mapping[str, InvalidData | None], say: Say) 
     run.note(left_out=told or None)
     for sentence in left_out_told(told):
         say(sentence)
-
-
-def _parts(splits: Mapping[str, Sequence[Graded]], n: int) -> list[dict[str, Sequence[Graded]]]:
-    """Of each split: with one for each format, a core would wait for another."""
-    return [{name: items[i::n] for name, items in splits.items()} for i in range(n)]
 
 
 def _prepare(

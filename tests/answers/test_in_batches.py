@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,18 @@ def test_many_answers_are_made_side_by_side(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The same ones, in other processes; what is told to be done is on disk."""
+    """The same ones, some in another process; what is told to be done is on disk."""
     model = LocalModel(model_folders["llama"])
     model.token_budget = 200
-    for many in (10_000, 1):
+    n_here, greedy = {10_000: 0, 1: 0}, generate.greedy
+    for many in n_here:
+
+        def counted(*given: Any, at: int = many, **how: Any) -> Any:
+            n_here[at] += 1
+            time.sleep(0.5 if at == 1 else 0)  # time for the other to start
+            return greedy(*given, **how)
+
+        monkeypatch.setattr(generate, "greedy", counted)
         monkeypatch.setattr(generate, "MANY", many)
         folder, seen = tmp_path / str(many), list[tuple[int, int]]()
         answer_stage(
@@ -34,12 +43,11 @@ def test_many_answers_are_made_side_by_side(
             progress=lambda n, _, at=folder, to=seen: to.append((n, len(Run(at).read("answers")))),
         )  # fmt: skip
         assert len(seen) > 3 and all(told == kept for told, kept in seen)
-        monkeypatch.setattr(generate, "greedy", None)  # from here on nothing is made in this one
     alone, together = (
         {found.id: found for found in Run(tmp_path / name).read("answers")}
         for name in ("10000", "1")
     )
-    assert alone == together
+    assert alone == together and 0 < n_here[1] < n_here[10_000]
 
 
 def test_memory_that_ran_out_is_told_and_remembered(

@@ -252,10 +252,14 @@ class Prompts:
 
     def letters(self, question: Question) -> list[int]:
         """Token ids of the option letters: the natural beginning of a reply."""
-        found = [self._single(self._frame[1], letter) for letter in LETTERS]
-        if None in found[: len(question.choices)]:
+        found = self._letters[: len(question.choices)]
+        if None in found:
             raise Mismatch("this tokenizer parts an option's letter into several tokens")
-        return [i for i in found[: len(question.choices)] if i is not None]
+        return [i for i in found if i is not None]
+
+    @cached_property
+    def _letters(self) -> list[int | None]:
+        return [self._single(self._frame[1], letter) for letter in LETTERS]
 
     def _single(self, before: str, word: str) -> int | None:
         ids = self._continue(before, word if self._is_chat else f" {word}")

@@ -262,7 +262,7 @@ def _grid(axes: Any) -> None:
     axes.set_axisbelow(True)
 
 
-def save(figure: Figure, folder: Path, name: str, *, about: str) -> str:
+def save(figure: Figure, folder: Path, name: str, about: str) -> str:
     """Write NAME.svg and NAME.png and return the SVG, ready to stand inside a page.
 
     Its text is text, its ids begin with its name, nothing in it refers to another file.

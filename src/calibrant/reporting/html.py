@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from calibrant.errors import InvalidData
 from calibrant.evaluation.table import Table
+from calibrant.parallel import side_by_side
 from calibrant.reporting import figures, grader_error, grids, wording
 from calibrant.reporting.selection import (
     Part,
@@ -35,6 +36,8 @@ from calibrant.web.pages import render
 
 TEMPLATES = Path(__file__).parent / "templates"
 N_EXAMPLES = 10
+MANY = 20
+"""Figures from which on they are drawn side by side."""
 Texts = Sequence[tuple[str, str, str]]
 Plot = dict[str, Any]
 
@@ -90,6 +93,8 @@ class _Report:
     metrics: Mapping[str, Any]
     table: Table
     lead: Key
+    plots: list[tuple[Plot, tuple[Figure, Path, str, str]]] = field(default_factory=list)
+    """What is to be drawn: each with its figure, folder, name, and what it shows."""
 
     @cached_property
     def parts(self) -> list[Part]:
@@ -151,6 +156,7 @@ class _Report:
             "made": made,
             "meanings": list(WORDING.values()),
         }
+        self.draw()
         sections = {
             "reliability": ("reliability", "Reliability"),
             "results": ("results", "Results"),
@@ -185,10 +191,18 @@ class _Report:
         return told + wording.left_out_told(self.metrics.get("left_out", {}))
 
     def plot(self, figure: Figure, name: str, about: str, caption: str = "") -> Plot:
-        """A figure written to its files, for the page."""
+        """A figure for the page; its files and its "svg" are there once all are drawn."""
         name = re.sub(r"[^\w-]+", "_", name)
-        svg = figures.save(figure, self.folder / "figures", name, about=about)
-        return {"svg": Markup(svg), "caption": caption}
+        found = {"caption": caption}
+        self.plots.append((found, (figure, self.folder / "figures", name, about)))
+        return found
+
+    def draw(self) -> None:
+        """Write the figures' files, and give the page what is in them."""
+        jobs = [job for _, job in self.plots]
+        drawn = side_by_side(figures.save, jobs, worth_it=len(jobs) > MANY)
+        for (found, _), svg in zip(self.plots, drawn):
+            found["svg"] = Markup(svg)
 
     def groups(self, draw: Callable[[Part, Key, str], Plot]) -> list[dict[str, Any]]:
         """Figures by format: before and after where it is shown first, the lead elsewhere."""
