@@ -179,10 +179,12 @@ def test_a_model_that_is_a_folder(
     small: None, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few(monkeypatch, "base_rate")
-    monkeypatch.setattr(estimators, "cost", lambda *_: {})
+    none = {"fit": None, "score": None, "why": "all right"}
+    monkeypatch.setattr(estimators, "cost", lambda *_: none)
     folder = tmp_path / "models" / "mine"
     shutil.copytree(Path(EMBEDDED) / MODEL, folder)
-    done("estimators", tmp_path / "out", own, model_names=(str(folder),))
+    found = done("estimators", tmp_path / "out", own, model_names=(str(folder),))
+    assert f"cost of base_rate on {folder}: all right" in found["not_run"]
     (made,) = (tmp_path / "out" / "estimators").glob("*.csv")
     assert made.name.endswith("models_mine_open-ended.csv")
 

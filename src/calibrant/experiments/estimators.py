@@ -77,7 +77,10 @@ class Estimators(Experiment):
                     for subset in shown:
                         row |= _quality(made[subset, "platt"], arm, name, subset)
                     if arm in timed[kind]:
-                        row |= cost(bench, chosen[arm].estimator, model, kind)
+                        told = cost(bench, chosen[arm].estimator, model, kind)
+                        row |= {f"seconds to {what}": told[what] for what in ("fit", "score")}
+                        if why := told.get("why"):
+                            not_run.append(f"cost of {arm} on {name}: {why}")
                     rows.append(row)
                 tables[arms.as_file(f"{name} {LONG[kind].lower()}")] = rows
         return Findings(
@@ -114,7 +117,10 @@ def _quality(panel: Any, arm: str, model: str, subset: str) -> Row:
 
 
 def cost(bench: Bench, estimator: Estimator, model: LocalModel, kind: Format) -> Row:
-    """Seconds to fit on and to score 1,000 answers, measured once for these weights."""
+    """Seconds to `fit` on and to `score` 1,000 answers, measured once for these weights.
+
+    None, and `why`, where it cannot be fitted on so few.
+    """
     splits = bench.splits(model, bench.used_seeds[0], kind)
     n = QUICK if bench.quick else N_TIMED
     asked = [] if bench.questions == "almanac" else [bench.identity()["questions"]]
@@ -139,5 +145,5 @@ def cost(bench: Bench, estimator: Estimator, model: LocalModel, kind: Format) ->
         except CalibrantError as error:
             found["why"] = str(error)
         write_json(place, found)
-    told = json.loads(place.read_text("utf-8"))
-    return {"seconds to fit": told["fit"], "seconds to score": told["score"]}
+    told: Row = json.loads(place.read_text("utf-8"))
+    return told
