@@ -351,6 +351,19 @@ def test_what_hardly_speaks_is_not_measured() -> None:
     assert panel.value("good", "brier_score") is not None
 
 
+def test_what_speaks_is_decided_model_by_model_on_what_it_was_to_judge() -> None:
+    panel, answers, _ = made()
+    n = len(answers)
+    some = np.where(np.arange(n) < n // 20, np.linspace(0.2, 0.8, n), np.nan)
+    panel.add("dear", "m", 0, answers, some, n_judged=n // 4)  # a fifth of these
+    assert panel.value("dear", "brier_score") is not None
+    assert panel.difference("good", "dear", "brier_score") is not None
+    panel.add("dear", "quiet", 0, answers, some)  # a twentieth
+    assert panel.value("dear", "brier_score") is None
+    assert panel.difference("good", "dear", "brier_score") is None
+    assert panel.value("dear", "brier_score", ["m"]) is not None
+
+
 def test_swapped_answers_stand_in_the_words_of_the_models_own() -> None:
     (item,) = items(1)
     answer = replace(item.answer, id="", text="It is x, I think.", extracted="x")

@@ -92,10 +92,12 @@ def told_of_dear(bench: Bench, chosen: Iterable[Arm]) -> list[str]:
     names = dict.fromkeys(arm.estimator.name for arm in chosen)
     if not (dear := [name for name in names if name in DEAR]):
         return []
-    more = [f"{name} from {n:,}" for name, n in N_LEARNED.items() if name in dear]
+    n_train = bench.sizes.train
+    more = [f"{name} from {min(n, n_train):,}" for name, n in N_LEARNED.items() if name in dear]
     return [
         f"The dear estimators ({', '.join(dear)}) judge the first {n_dear(bench)} answers of each"
-        " set at most, and are compared on these; they learn from as many"
+        " set at most, and are compared on these; they are calibrated on as many, and learn from"
+        " as many"
         + "".join(f", {told}" for told in more) + "."
     ]  # fmt: skip
 
@@ -112,6 +114,8 @@ class Done:
     held_scores: Floats
     judged: Mapping[str, tuple[Sequence[Graded], Floats]]
     """Subset -> answers and scores; NaN where missing or not judged."""
+    cut: int | None
+    """How many answers of a subset it judges at most: the first ones."""
     told: Mapping[str, Any]
     """What the fit tells: seconds_fit, n_train, its state."""
 
@@ -148,7 +152,8 @@ def scored(
             values[:n] = found.values[start : start + n]
             judged[subset] = (items, values)
             start += n
-        made.append(Done(name, model, seed, held, found.values[: len(held)], judged, found.told))
+        held_scores = found.values[: len(held)]
+        made.append(Done(name, model, seed, held, held_scores, judged, cut, found.told))
     return made
 
 
@@ -173,7 +178,7 @@ def panels(
                     Panel(n_resamples=bench.n_resamples, by_subject=subset != "seen"),
                 )
                 given = calibrated(one.held_scores, one.held, scores, items, calibrator)
-                panel.add(one.arm, one.model.name.name, one.seed, items, given)
+                panel.add(one.arm, one.model.name.name, one.seed, items, given, one.cut)
     return made
 
 

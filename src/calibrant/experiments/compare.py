@@ -13,6 +13,7 @@ Shapes: N answers, R resamples.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -66,6 +67,8 @@ class Cell:
     items: Sequence[Graded]
     confidence: Floats
     """(N,), NaN where missing."""
+    n_judged: int
+    """How many of them it was to judge."""
 
 
 @dataclass
@@ -80,10 +83,17 @@ class Panel:
     _measured: dict[tuple[Any, ...], tuple[float, Floats]] = field(default_factory=dict)
 
     def add(
-        self, arm: str, model: str, seed: int, items: Sequence[Graded], confidence: Floats
+        self,
+        arm: str,
+        model: str,
+        seed: int,
+        items: Sequence[Graded],
+        confidence: Floats,
+        n_judged: int | None = None,
     ) -> None:
-        """Put one in."""
-        self.cells.append(Cell(arm, model, seed, items, confidence))
+        """Put one in; unless told, all answers are judged."""
+        n = len(items) if n_judged is None else min(n_judged, len(items))
+        self.cells.append(Cell(arm, model, seed, items, confidence, n))
         self._resamples.clear()
         self._measured.clear()
 
@@ -232,9 +242,12 @@ class Panel:
 
 
 def speaks(cells: Sequence[Cell]) -> bool:
-    """Whether there is a confidence for a tenth of the answers or more."""
-    n_given = sum(int(np.isfinite(cell.confidence).sum()) for cell in cells)
-    return 0 < n_given >= LEAST_SHARE * sum(cell.confidence.size for cell in cells)
+    """Whether there is a confidence for a tenth or more of the answers to judge, of each model."""
+    n_given, n_judged = Counter[str](), Counter[str]()
+    for cell in cells:
+        n_given[cell.model] += int(np.isfinite(cell.confidence).sum())
+        n_judged[cell.model] += cell.n_judged
+    return bool(cells) and all(0 < n_given[m] >= LEAST_SHARE * n for m, n in n_judged.items())
 
 
 def difference(

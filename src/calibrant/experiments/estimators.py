@@ -31,6 +31,9 @@ MORE_CHOICES = (
 )
 CHEAPER = (LoraPrompt(activation="query"), LoraPrompt(activation="short_query"))
 """Forms that are no default."""
+ONE_FORMAT = (
+    f"{' and '.join(f'`{name_of(form)}`' for form in CHEAPER)} stand in one format's tables."
+)
 NAMES = ("auroc", "brier_score", "ece")
 
 
@@ -89,9 +92,9 @@ class Estimators(Experiment):
                 "Quality is Platt-scaled, the mean over seeds, with 95 % intervals. Seconds are for"
                 f" 1,000 answers, measured on {QUICK if bench.quick else N_TIMED} with an"
                 " empty cache and nothing else running: states, samples and replies are computed"
-                " anew, once for all members of an ensemble. What judges both formats is"
-                " measured on open answers.",
-                *([] if bench.quick else [MORE_CHOICES]),
+                " anew, once for all members of an ensemble. What judges several formats is"
+                f" measured on the first of them here: {LONG[kinds[0]].lower()}.",
+                *([] if bench.quick else [ONE_FORMAT, MORE_CHOICES]),
                 *arms.told_of_dear(bench, (a for one, _ in every.values() for a in one.values())),
             ],
             not_run=not_run,

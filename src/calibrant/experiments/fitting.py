@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import repeat
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,25 +22,22 @@ from scipy.stats import rankdata
 from calibrant import registry
 from calibrant.errors import InvalidData
 from calibrant.estimators.calibrated import subjects_of
-from calibrant.estimators.estimator import Estimator, Scores, silent
+from calibrant.estimators.estimator import Estimator, FittedEstimator, Scores, silent
 from calibrant.estimators.forms import described, forms_of, restored, with_settings
 from calibrant.estimators.room import scores_of, with_room
 from calibrant.models.model import Model
 from calibrant.records import Answered, Graded, content_hash
 from calibrant.runs import read_parquet, write_json, write_parquet
 
-T = TypeVar("T")
 Floats = NDArray[np.float64]
-Value = tuple[float, str]
-"""A score, NaN where it is missing, and why."""
 Found = Mapping[str, tuple[float, str]]
 """Answer id -> score (NaN where missing) and why it is missing."""
 LONG = {"open": "Open-ended", "choice": "Multiple choice"}
 HAIR = 1e-9
 LEAST_SHARE = 0.1
 """Of the answers: what has a confidence for fewer is measured on too few, and not told."""
-N_TRIED = 60
-"""Answers, from all parts, that tell whether a model states confidences at all."""
+N_TRIED, MOST_SILENT = 60, 1
+"""Of so many answers, what states a confidence for a tenth states more than so few (98.6 %)."""
 EPOCH = 3
 """Raised when what an estimator computes changes without its settings changing."""
 
@@ -130,8 +126,8 @@ def kept(folder: Path) -> dict[str, tuple[float, str]]:
 
 
 def pending(folder: Path, items: Sequence[Answered]) -> list[Answered]:
-    """Those without a score yet, each once."""
-    if "error" in told_of(folder):
+    """Those without a score yet that may get one, each once."""
+    if _why_none(told_of(folder)):
         return []
     have = kept(folder)
     return list({key: i for i in items if (key := item_key(i)) not in have}.values())
@@ -142,6 +138,11 @@ def told_of(folder: Path) -> dict[str, Any]:
     place = folder / "fitted.json"
     found: dict[str, Any] = json.loads(place.read_text("utf-8")) if place.exists() else {}
     return found
+
+
+def _why_none(told: Mapping[str, Any]) -> str:
+    """Why what has no score yet gets none, if so: the fit failed, or states no confidence."""
+    return str(told.get("error") or told.get("silent") or "")
 
 
 def prepare(group: Sequence[tuple[Fit, Sequence[Answered]]]) -> None:
@@ -159,7 +160,8 @@ def prepare(group: Sequence[tuple[Fit, Sequence[Answered]]]) -> None:
 def fit_and_score(folder: Path, fit: Fit, items: Sequence[Answered]) -> None:
     """Fit, unless that is done, and score; everything goes to the folder.
 
-    An estimator that cannot be fitted on these answers leaves the reason there.
+    An estimator that cannot be fitted on these answers leaves the reason there, as does one that
+    states a confidence for hardly any of some of them: it is not asked for the rest, nor again.
     """
     if told := told_of(folder):
         fitted = restored(told, folder)
@@ -180,42 +182,46 @@ def fit_and_score(folder: Path, fit: Fit, items: Sequence[Answered]) -> None:
         told |= {"seconds_fit": round(seconds, 3), "n_train": len(fit.train)}
         write_json(folder / "fitted.json", told)
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    if not items:
+    some = _tried(fit, items)
+    n_scored = _score(folder, fitted, fit.model, some)
+    if some and n_scored <= MOST_SILENT:
+        why = f"not asked for: of {len(some)} that were tried, {n_scored} had one"
+        write_json(folder / "fitted.json", told | {"silent": why})
         return
+    tried = {item_key(item) for item in some}
+    _score(folder, fitted, fit.model, [item for item in items if item_key(item) not in tried])
 
-    def give(some: Sequence[Answered]) -> list[Value]:
-        scores = scores_of(fitted, some, fit.model)
-        return [(float(v), scores.reasons.get(i, "")) for i, v in enumerate(scores.values)]
 
-    found = give(items) if fit.estimator.learns else tried_first(items, give)
+def _tried(fit: Fit, items: Sequence[Answered]) -> list[Answered]:
+    """Of many answers some at random, whatever their order: for what may state no confidence."""
+    if fit.estimator.learns or len(items) < 2 * N_TRIED:
+        return []
+    return sorted(items, key=item_key)[:N_TRIED]
+
+
+def _score(folder: Path, fitted: FittedEstimator, model: Model, items: Sequence[Answered]) -> int:
+    """Keep the scores of items; how many there are."""
+    if not items:
+        return 0
+    found = scores_of(fitted, items, model)
     rows = [
-        {"item": item_key(item), "score": None if np.isnan(value) else value, "reason": reason}
-        for item, (value, reason) in zip(items, found)
+        {
+            "item": item_key(item),
+            "score": None if i in found.reasons else float(value),
+            "reason": found.reasons.get(i, ""),
+        }
+        for i, (item, value) in enumerate(zip(items, found.values))
     ]
     write_parquet(folder / "scores" / f"{content_hash([r['item'] for r in rows])}.parquet", rows)
-
-
-def tried_first(items: Sequence[T], give: Callable[[Sequence[T]], list[Value]]) -> list[Value]:
-    """What `give` gives; where hardly any of some of the items has a score, none of the rest."""
-    step = max(1, len(items) // N_TRIED)
-    if step == 1:
-        return give(items)
-    tried = give(items[::step])
-    n = sum(not np.isnan(value) for value, _ in tried)
-    if n >= LEAST_SHARE * len(tried):
-        rest = iter(give([item for i, item in enumerate(items) if i % step]))
-    else:
-        why = f"not asked for: fewer than a tenth of {N_TRIED} or more that were tried had one"
-        rest = repeat((np.nan, why))
-    first = iter(tried)
-    return [next(rest if i % step else first) for i in range(len(items))]
+    return len(items) - len(found.reasons)
 
 
 def read_scores(folder: Path, items: Sequence[Answered]) -> Scored:
-    """Scores of items, in their order; all are missing where the fit failed."""
+    """Scores of items, in their order; missing where the fit failed, or was not asked on."""
     told, have = told_of(folder), kept(folder)
-    failed = (np.nan, told.get("error", ""))
-    found = [failed if "error" in told else have[item_key(item)] for item in items]
+    if why := _why_none(told):
+        have = {item_key(item): (np.nan, why) for item in items} | have
+    found = [have[item_key(item)] for item in items]
     values = np.array([value for value, _ in found], dtype=np.float64)
     reasons = {i: reason for i, (value, reason) in enumerate(found) if np.isnan(value)}
     return Scored(scores=Scores(values=values, reasons=reasons), told=told)

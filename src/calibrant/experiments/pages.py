@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from calibrant.evaluation.evaluate import MIN_SUBJECT_ROWS
 from calibrant.experiments.bench import DEMO
 from calibrant.experiments.experiment import (
     HOLDS,
@@ -43,7 +44,8 @@ DECLARED = (
     " picked."
 )
 COLUMNS = {
-    "auroc_subject_mean": "the mean over subjects of each one's AUROC",
+    "auroc_subject_mean": "the mean over subjects of each one's AUROC, where one has"
+    f" {MIN_SUBJECT_ROWS} answers with a confidence",
     "aurc": "the area under the risk-coverage curve",
     "spread over models": "a standard deviation of the models' means",
     "spread over seeds": "that of one model's seeds",

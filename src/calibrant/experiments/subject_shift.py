@@ -156,7 +156,10 @@ def by_category(bench: Bench, panel: Panel) -> dict[str, Panel]:
             mask = [(item.question.category or "none") == name for item in cell.items]
             items = [item for item, is_in in zip(cell.items, mask) if is_in]
             inner = made.setdefault(name, Panel(n_resamples=bench.n_resamples))
-            inner.add(cell.arm, cell.model, cell.seed, items, cell.confidence[mask])
+            inner.add(
+                cell.arm, cell.model, cell.seed, items, cell.confidence[mask],
+                sum(mask[: cell.n_judged]),
+            )  # fmt: skip
     return made
 
 

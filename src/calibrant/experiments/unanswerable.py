@@ -170,8 +170,9 @@ def _panels(bench: Bench, done: Sequence[arms.Done], new: str) -> tuple[Panel, P
         items = [*known, *(item for item, is_in in zip(nothing, mine) if is_in)]
         values: Floats = np.concatenate([scores, further[mine]])
         p = calibrated(one.held_scores, one.held, values, items, "platt")
-        correct.add(one.arm, one.model.name.name, one.seed, items, p)
-        separate.add(one.arm, one.model.name.name, one.seed, answerable(items), p)
+        n = len(known[: one.cut]) + int(mine[: one.cut].sum())
+        correct.add(one.arm, one.model.name.name, one.seed, items, p, n)
+        separate.add(one.arm, one.model.name.name, one.seed, answerable(items), p, n)
     return correct, separate
 
 
