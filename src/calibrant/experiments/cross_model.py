@@ -89,9 +89,11 @@ class CrossModel(Experiment):
         names = [model.name.name for model in bench.loaded]
         differences: dict[str, Difference] = {}
         tables: dict[str, list[Row]] = {}
-        figures, not_run = {}, []
+        figures, not_run, notes = {}, list[str](), list[str]()
         if len(names) > 1:
             panel, table = embedded(bench)
+            if not bench.full:
+                notes.append(f"What learned from the judged has seed {bench.used_seeds[0]} alone.")
             differences |= _claims(panel, names)
             tables["embedded"] = table
             values = np.array([[_auroc(panel, f"{e} from {e}", a) for a in names] for e in names])
@@ -101,7 +103,7 @@ class CrossModel(Experiment):
             )  # fmt: skip
         else:
             not_run.append("the matrix of embedded models: it takes two or more (--model)")
-        notes, sizes = [], f"{N_LEARNED:,} open answers to train"
+        sizes = f"{N_LEARNED:,} open answers to train"
         try:
             values, models, differences["real"], table = real(bench)
             tables["real_models"] = table
@@ -143,7 +145,7 @@ def embedded(bench: Bench) -> tuple[Panel, list[Row]]:
             for reader in bench.models:
                 own, name = splits[reader.name.name, seed], reader.name.name
                 wanted.append((f"{name} from {name}", form, reader, own, judged, seed))
-                if reader is not judged:
+                if reader is not judged and (bench.full or seed == bench.used_seeds[0]):
                     arm = f"{name} from the judged"
                     wanted.append((arm, form, reader, there, judged, seed))
     jobs = []

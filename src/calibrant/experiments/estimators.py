@@ -22,7 +22,7 @@ from calibrant.models.local import LocalModel
 from calibrant.records import Format, content_hash
 from calibrant.runs import write_json
 
-N_TIMED, QUICK = 100, 24
+N_TIMED, QUICK = 60, 24
 N_CHOICES = 900
 """Of each set of new subjects, for what can judge nothing else: half of a test are too few."""
 MORE_CHOICES = (
