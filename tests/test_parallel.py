@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
 from threadpoolctl import threadpool_info
 
@@ -18,10 +19,12 @@ from calibrant.parallel import side_by_side
 
 @pytest.fixture(autouse=True)
 def three(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Cores, whatever there are."""
+    """Cores, whatever there are; other processes of its own."""
     monkeypatch.setattr(parallel, "cpu_count", lambda: 3)
+    monkeypatch.setattr(parallel, "_others", None)
     yield
-    get_reusable_executor().shutdown(kill_workers=True)
+    if parallel._others is not None:
+        parallel._others.shutdown(kill_workers=True)
 
 
 def slowly(n: int) -> tuple[int, int]:
@@ -63,10 +66,36 @@ def test_an_error_ends_it_wherever_it_came_up() -> None:
         list(side_by_side(fails, [(n,) for n in range(9)], worth_it=True))
     with pytest.raises(CalibrantError, match="was killed"):
         list(side_by_side(killed, [(n, os.getpid()) for n in range(99)], worth_it=True))
-    for n in side_by_side(fails, [(n,) for n in range(5)], worth_it=True):  # and it goes again
-        if n == 2:
-            break
     assert list(side_by_side(fails, [(n,) for n in range(5)], worth_it=True)) == [*range(5)]
+
+
+def slow_here(n: int, here: int) -> int:
+    if os.getpid() == here:
+        time.sleep(4)
+        raise InvalidData("bad here")
+    return n
+
+
+def test_what_the_others_gave_is_told_before_an_error() -> None:
+    told = []
+    with pytest.raises(InvalidData, match="bad here"):
+        jobs = [(n, os.getpid()) for n in range(20)]
+        for n in side_by_side(slow_here, jobs, worth_it=True, in_order=False):
+            told.append(n)
+    assert len(told) == 19
+
+
+def test_one_may_want_no_more_and_others_use_the_cores_meanwhile() -> None:
+    jobs = [(n,) for n in range(30)]
+    left = side_by_side(slowly, jobs, worth_it=True)
+    next(left)
+    assert len(list(side_by_side(slowly, jobs[:4], worth_it=True))) == 4
+    assert len(Parallel(n_jobs=2)(delayed(slowly)(n) for n in range(4))) == 4
+    places = parallel._others
+    left.close()
+    assert len(list(side_by_side(slowly, jobs, worth_it=True))) == 30
+    assert parallel._others is places  # they were not started anew
+    get_reusable_executor().shutdown(kill_workers=True)
 
 
 def within(n: int) -> tuple[set[int], int]:

@@ -6,12 +6,12 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
-from functools import partial
 from queue import SimpleQueue
+from threading import Thread
 from typing import Any
 
 from joblib import cpu_count
-from joblib.externals.loky import Future, get_reusable_executor
+from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from threadpoolctl import threadpool_limits
 
@@ -22,8 +22,10 @@ N_MOST = 8
 IDLE_S = 300
 """How long one waits for another job: it takes seconds to start."""
 ONE_THREAD = dict.fromkeys(("MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-_is_within = ContextVar("_is_within", default=False)
 Job = tuple[Any, ...]
+_is_within = ContextVar("_is_within", default=False)
+_others: Any = None
+"""The other processes, once there are any; not joblib's own, which others may use meanwhile."""
 
 
 def side_by_side(
@@ -33,7 +35,9 @@ def side_by_side(
     worth_it: bool,
     in_order: bool = True,
 ) -> Iterator[Any]:
-    """The results of `work(*job)`, as they come.
+    """The results of `work(*job)`, as they come: between two jobs that are done here.
+
+    When a job fails, what the others have given is told before its error is raised.
 
     Parameters
     ----------
@@ -49,25 +53,30 @@ def side_by_side(
         When a process was killed.
     """
     waiting = deque(enumerate(jobs))
-    n_others = min(cpu_count(), N_MOST, len(waiting)) - 1
-    if n_others < 1 or not worth_it or _is_within.get():
+    n_others = min(cpu_count(), N_MOST) - 1
+    if min(n_others, len(waiting) - 1) < 1 or not worth_it or _is_within.get():
         for _, job in waiting:
             yield work(*job)
         return
+    global _others
+    _others = _others or ProcessPoolExecutor(n_others, timeout=IDLE_S, env=ONE_THREAD)
     with warnings.catch_warnings():  # processes are replaced when their memory has grown
         warnings.filterwarnings("ignore", "A worker stopped", UserWarning)
-        others = get_reusable_executor(max_workers=n_others, timeout=IDLE_S, env=ONE_THREAD)
         try:
-            yield from _results(work, waiting, others, n_others, in_order)
-        except BaseException as error:  # of a job, or whoever asked wants no more
-            waiting.clear()
-            others.shutdown(kill_workers=True)
+            yield from _results(work, waiting, _others, min(n_others, len(waiting) - 1), in_order)
+        except GeneratorExit:  # no more is wanted: what runs elsewhere may end
+            raise
+        except BaseException as error:
+            _others.shutdown(kill_workers=True)
+            _others = None
             if isinstance(error, TerminatedWorkerError):
                 raise CalibrantError(
                     "a process that did a part of the work was killed; where memory ran out, do"
                     " less at once or close other programs, and call again: what is done is kept"
                 ) from error
             raise
+        finally:
+            waiting.clear()
 
 
 def _results(
@@ -77,46 +86,50 @@ def _results(
     n_others: int,
     in_order: bool,
 ) -> Iterator[Any]:
-    came: SimpleQueue[tuple[int, Future]] = SimpleQueue()
+    came: SimpleQueue[tuple[int, Any, BaseException | None]] = SimpleQueue()
+
+    def do_one(do: Callable[[Job], Any]) -> bool:
+        """Do the next job, if one is left, by `do`; what comes of it is put in, whatever it is."""
+        try:
+            i, job = waiting.popleft()
+        except IndexError:
+            return False
+        try:
+            came.put((i, do(job), None))
+        except BaseException as error:
+            came.put((i, None, error))
+        return True
+
+    def here(job: Job) -> Any:
+        return _alone(work, job)
+
+    def elsewhere(job: Job) -> Any:
+        return others.submit(_alone, work, job).result()
 
     def hand_out() -> None:
-        if mine := _taken(waiting):
-            i, job = mine
-            others.submit(_alone, work, job).add_done_callback(partial(take_back, i))
+        while do_one(elsewhere):
+            pass
 
-    def take_back(i: int, done: Future) -> None:  # at once, whatever runs here
-        came.put((i, done))
-        if not done.cancelled() and done.exception() is None:
-            hand_out()
-
-    n, n_told, held = len(waiting), 0, dict[int, Any]()
+    n, n_told, held, errors = len(waiting), 0, dict[int, Any](), list[BaseException]()
     for _ in range(n_others):
-        hand_out()
+        Thread(target=hand_out, daemon=True).start()
     while n_told < n:
-        if mine := _taken(waiting):
-            i, job = mine
-            held[i] = _alone(work, job)
-        while not came.empty() or not mine:
-            mine = i, done = came.get()
-            held[i] = done.result()
+        do_one(here)
+        news = [came.get(), *(came.get() for _ in range(came.qsize()))]
+        held |= {i: found for i, found, error in news if error is None}
+        errors += [error for _, _, error in news if error is not None]
         while held and (not in_order or n_told in held):
             yield held.pop(n_told if in_order else next(iter(held)))
             n_told += 1
-
-
-def _taken(waiting: deque[tuple[int, Job]]) -> tuple[int, Job] | None:
-    """The next job, if there is one: another thread may just have taken it."""
-    try:
-        return waiting.popleft()
-    except IndexError:
-        return None
+        if errors:
+            raise errors[0]
 
 
 def _alone(work: Callable[..., Any], job: Job) -> Any:
     """A job has one core, and begins nothing beside itself."""
     token = _is_within.set(True)
     try:
-        with threadpool_limits(1):
+        with threadpool_limits(1, user_api="blas"):  # torch's own are set where a model is loaded
             return work(*job)
     finally:
         _is_within.reset(token)

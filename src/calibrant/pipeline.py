@@ -26,7 +26,7 @@ from calibrant.calibration.calibrator import Calibrator
 from calibrant.confidences import by_split, run_table
 from calibrant.errors import InvalidData, NothingGraded, TooFewClasses, UnknownName
 from calibrant.estimators.calibrated import calibrate
-from calibrant.estimators.estimator import Estimator, graded_only, silent
+from calibrant.estimators.estimator import Estimator, silent, unlearnable
 from calibrant.estimators.forms import forms_of
 from calibrant.estimators.needs import require
 from calibrant.estimators.room import learnable, scores_of, with_room
@@ -36,7 +36,7 @@ from calibrant.grades.agreement import TO_NUMBER
 from calibrant.grades.grader import Grader, grade, grader_called
 from calibrant.grades.human import STAGE, human_verdicts
 from calibrant.models.local import LocalModel
-from calibrant.models.model import Capability, Model
+from calibrant.models.model import Model
 from calibrant.parallel import side_by_side
 from calibrant.questions.mixture import Sizes, choose, composition
 from calibrant.questions.source import content, files_of, iterate_questions
@@ -182,8 +182,8 @@ def fit_stage(
     ahead, tuned, others, asked = list[Any](), list[Any](), list[Any](), list[str]()
     for kind in ("all",) if together and len(kinds) > 1 else kinds:
         splits = by_split([i for i in items if kind in ("all", i.question.format)], seed)
-        untaught = _unlearnable(splits["train"], "training")
-        uncalibrated = _unlearnable(splits["calibration"], "calibration")
+        untaught = unlearnable(splits["train"], "training")
+        uncalibrated = unlearnable(splits["calibration"], "calibration")
         left_out[kind] = uncalibrated and (untaught or uncalibrated)
         new: list[Estimator] = []
         for estimator in estimators if left_out[kind] is None else ():
@@ -196,22 +196,27 @@ def fit_stage(
                 left_out[name] = untaught
                 continue
             if not _is_done(run, name, how):
-                fits = tuned if Capability.TRAIN in estimator.needs else others
+                fits = tuned if estimator.tunes else others
                 fits.append((_fit_one, run.folder, name, estimator, use, splits, model, seed, say))
                 new.append(estimator)
         for i in range(n := 1 + model.is_small):  # in one part, a core would wait for another
             ahead.append((_prepare, new, {k: v[i::n] for k, v in splits.items()}, model, say))
-    # What is tuned takes longest, and shares nothing: it begins while the others' is prepared.
-    steps = [*reversed(tuned), *ahead], others
+    # What takes longest begins first: what is tuned, and of each kind what is named last.
+    steps = [*reversed(tuned), *ahead], others[::-1]
     # A small model on a CPU cannot use two cores, but two estimators can.
     worth_it = model.is_small and len(tuned) + len(others) > 1
-    made = (side_by_side(call, step, worth_it=worth_it) for step in steps)
+    made = (side_by_side(call, s, worth_it=worth_it, in_order=False) for s in steps)
     for name, told, found in filter(None, chain.from_iterable(made)):
         left_out[name] = told if isinstance(told, InvalidData) else None
         if not isinstance(told, InvalidData):
-            run.replace(f"confidences/{name}", found)
-            run.note(fitted={**run.manifest.get("fitted", {}), name: {**told, **how}})
+            _keep(run, name, found, {**told, **how})
+        shutil.rmtree(_checkpoints(run.folder, name, model), ignore_errors=True)
     _close(run, before, asked, left_out, say)
+
+
+def _keep(run: Run, name: str, found: Sequence[Confidence], told: Mapping[str, Any]) -> None:
+    run.replace(f"confidences/{name}", found)
+    run.note(fitted={**run.manifest.get("fitted", {}), name: told})
 
 
 def _close(
@@ -244,15 +249,6 @@ def _is_done(run: Run, name: str, how: Mapping[str, str]) -> bool:
     return is_scored and how == {key: told.get(key) for key in how}
 
 
-def _unlearnable(items: Sequence[Graded], split: str) -> InvalidData | None:
-    """Why nothing can be learned from the verdicts on these answers, if so."""
-    try:
-        graded_only(items, split)
-    except (NothingGraded, TooFewClasses) as error:
-        return error
-    return None
-
-
 def _tell_left_out(run: Run, found: Mapping[str, InvalidData | None], say: Say) -> None:
     """Keep in the manifest which formats and fits were left out, and why; None: no longer."""
     told = {**run.manifest.get("left_out", {}), **{k: str(e) for k, e in found.items() if e}}
@@ -260,6 +256,10 @@ def _tell_left_out(run: Run, found: Mapping[str, InvalidData | None], say: Say) 
     run.note(left_out=told or None)
     for sentence in left_out_told(told):
         say(sentence)
+
+
+def _checkpoints(folder: Path, name: str, model: Model) -> Path:
+    return folder / "checkpoints" / f"{name}-{content_hash(asdict(model.name))[:8]}"
 
 
 def _prepare(
@@ -283,7 +283,7 @@ def _fit_one(
 ) -> tuple[str, dict[str, Any] | InvalidData, list[Confidence]]:
     """Fit, save the artefact, and score once; what the run keeps of it, or why it cannot be."""
     start = time.monotonic()
-    place = folder / "checkpoints" / f"{name}-{content_hash(asdict(model.name))[:8]}"
+    place = _checkpoints(folder, name, model)
     splits = learnable(estimator, splits, model, say)
     scored = [*splits["calibration"], *splits["test"]]
     none = registry.get("calibration", "none")()
@@ -298,7 +298,6 @@ def _fit_one(
     except (NothingGraded, TooFewClasses) as error:
         return name, error, []
     made.save(folder / "artefacts" / name)
-    shutil.rmtree(place, ignore_errors=True)
     say(f"{name}: {time.monotonic() - start:.1f} s")
     told = {
         "estimator": estimator.name,

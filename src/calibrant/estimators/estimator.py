@@ -111,6 +111,11 @@ class Estimator(ABC):
         return bool(self.calls)
 
     @property
+    def tunes(self) -> bool:
+        """Whether it tunes a model, and shares nothing that would be prepared."""
+        return Capability.TRAIN in self.needs and type(self).prepare is Estimator.prepare
+
+    @property
     def asks(self) -> str:
         """Text of the confidence query, where one is put to the model."""
         return QUERY
@@ -316,3 +321,12 @@ def log_odds(probability: NDArray[np.float64]) -> NDArray[np.float64]:
     """log(p / (1 - p)), infinite at 0 and 1."""
     with np.errstate(divide="ignore"):
         return np.log(probability) - np.log1p(-probability)
+
+
+def unlearnable(items: Sequence[Graded], split: str) -> InvalidData | None:
+    """Why nothing can be learned from the verdicts on these answers, if so."""
+    try:
+        graded_only(items, split)
+    except (NothingGraded, TooFewClasses) as error:
+        return error
+    return None

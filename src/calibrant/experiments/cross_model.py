@@ -249,7 +249,7 @@ def real(bench: Bench) -> tuple[np.ndarray, list[str], Difference, list[Row]]:
     found = side_by_side(embedded_once, jobs, worth_it=not bench.quick)
     vectors = {
         item.answer.id: vector
-        for (_, asked), of_model in zip(jobs, found)
+        for (_, asked), of_model in zip(jobs, found, strict=True)
         for item, vector in zip(asked, of_model)
     }
     panel = Panel(n_resamples=bench.n_resamples, by_subject=False)

@@ -201,7 +201,7 @@ class _Report:
         """Write the figures' files, and give the page what is in them."""
         jobs = [job for _, job in self.plots]
         drawn = side_by_side(figures.save, jobs, worth_it=len(jobs) > MANY)
-        for (found, _), svg in zip(self.plots, drawn):
+        for (found, _), svg in zip(self.plots, drawn, strict=True):
             found["svg"] = Markup(svg)
 
     def groups(self, draw: Callable[[Part, Key, str], Plot]) -> list[dict[str, Any]]:
