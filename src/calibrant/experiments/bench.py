@@ -51,7 +51,7 @@ from calibrant.tables import Malformed, Reading
 PARTS = ("train", "validation", "calibration", "seen", *HELD_OUT, "unanswerable")
 Splits = Mapping[str, list[Graded]]
 """Answers by part."""
-SIZES = Sizes(train=1000, validation=200, calibration=400, test=480, unanswerable=240)
+SIZES = Sizes(train=1000, validation=200, calibration=400, test=700, unanswerable=240)
 QUICK = Sizes(train=64, validation=32, calibration=48, test=60, unanswerable=40)
 N_SEEDS, N_RESAMPLES, QUICK_MODELS = 3, 1000, 2
 EXACT = grader_called("exact")
