@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from scipy.stats import chisquare
+from tests.conftest import byte_level
+from transformers import Lfm2Config, Lfm2ForCausalLM
 
+from calibrant.answers import generate
 from calibrant.answers.generate import ends
 from calibrant.answers.prompts import Prompts
 from calibrant.answers.sample import Sampling, draw, sample
@@ -61,6 +66,28 @@ def test_alone_in_a_batch_and_backwards_are_the_same(tiny: LocalModel) -> None:
         assert len(set(ids)) > 1
     other = sample(QUESTIONS, tiny, Sampling(n_samples=4, max_new_tokens=6, seed=1))
     assert [x.token_ids for x in other[0]] != [x.token_ids for x in together[0]]
+
+
+def test_layers_of_two_kinds(tmp_path: Path) -> None:
+    """Convolutions keep states of another shape than keys and values."""
+    torch.manual_seed(0)
+    tokenizer = byte_level(True)
+    config = Lfm2Config(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=4,
+        num_attention_heads=4, num_key_value_heads=2, eos_token_id=tokenizer.eos_token_id,
+        layer_types=["conv", "full_attention"] * 2,
+    )  # fmt: skip
+    Lfm2ForCausalLM(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    model = LocalModel(str(tmp_path))
+    together = sample(QUESTIONS, model, FEW), generate.answer(QUESTIONS, model, max_new_tokens=6)
+    for i, question in enumerate(QUESTIONS):
+        (drawn,), (said,) = (
+            sample([question], model, FEW),
+            generate.answer([question], model, max_new_tokens=6),
+        )
+        assert [a.token_ids for a in together[0][i]] == [a.token_ids for a in drawn]
+        assert together[1][i].token_ids == said.token_ids
 
 
 def _p_value(tokens: list[int], p: np.ndarray) -> float:

@@ -278,7 +278,8 @@ def greedy(
     top: list[list[list[float]]] = [[] for _ in rows]
     done = [False] * len(rows)
     first = torch.empty(0)
-    cache = DynamicCache()
+    # Layers of the kinds that the model has, unless each is to keep keys and values of all tokens.
+    cache = DynamicCache(config=None if whole_cache else model.module.config)
     running = list(range(len(rows)))
     while True:
         output = model.forward(

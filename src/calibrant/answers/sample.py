@@ -225,7 +225,8 @@ def draw(
     ids_BT, mask_BT = model.pad(rows, left=True)
     output = model.forward(input_ids=ids_BT, attention_mask=mask_BT, use_cache=True, keep=1)
     cache = output.past_key_values
-    cache.batch_repeat_interleave(n_samples)
+    each = torch.arange(len(rows), device=model.device).repeat_interleave(n_samples)
+    cache.reorder_cache(each)  # select: a call that layers of every kind know
     mask_ST = mask_BT.repeat_interleave(n_samples, 0)
     logits_SV = output.logits[:, -1].float().repeat_interleave(n_samples, 0)
     running = list(range(len(ids)))
@@ -245,7 +246,7 @@ def draw(
         if len(stay) < len(running):  # what has ended leaves the batch
             running = [running[s] for s in stay]
             chosen = torch.tensor(stay, device=model.device)
-            cache.batch_select_indices(chosen)
+            cache.reorder_cache(chosen)
             mask_ST, token_S = mask_ST[chosen], token_S[chosen]
         mask_ST = torch.cat([mask_ST, mask_ST.new_ones(len(mask_ST), 1)], 1)
         output = model.forward(
