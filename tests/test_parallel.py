@@ -98,6 +98,13 @@ def test_one_may_want_no_more_and_others_use_the_cores_meanwhile() -> None:
     get_reusable_executor().shutdown(kill_workers=True)
 
 
+def test_what_is_needed_is_loaded_ahead() -> None:
+    parallel.begin(np.ones(3))
+    begun = parallel._others
+    found = list(side_by_side(slowly, [(n,) for n in range(9)], worth_it=True))
+    assert parallel._others is begun and len(found) == 9
+
+
 def within(n: int) -> tuple[set[int], int]:
     inner = {at for _, at in side_by_side(slowly, [(1,), (2,), (3,)], worth_it=True)}
     np.ones((9, 9)) @ np.ones((9, 9))

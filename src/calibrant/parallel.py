@@ -11,7 +11,7 @@ from threading import Thread
 from typing import Any
 
 from joblib import cpu_count
-from joblib.externals.loky import ProcessPoolExecutor
+from joblib.externals.loky import ProcessPoolExecutor, process_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from threadpoolctl import threadpool_limits
 
@@ -21,6 +21,9 @@ N_MOST = 8
 """Processes: each holds the libraries, and the model, once more."""
 IDLE_S = 300
 """How long one waits for another job: it takes seconds to start."""
+MAY_GROW = 1 << 30
+"""Bytes by which one may grow before it is replaced: loky's 300 MB are less than a training takes,
+and a new one loads libraries and model again."""
 ONE_THREAD = dict.fromkeys(("MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 Job = tuple[Any, ...]
 _is_within = ContextVar("_is_within", default=False)
@@ -58,17 +61,15 @@ def side_by_side(
         for _, job in waiting:
             yield work(*job)
         return
-    global _others
-    _others = _others or ProcessPoolExecutor(n_others, timeout=IDLE_S, env=ONE_THREAD)
+    others = _started()
     with warnings.catch_warnings():  # processes are replaced when their memory has grown
         warnings.filterwarnings("ignore", "A worker stopped", UserWarning)
         try:
-            yield from _results(work, waiting, _others, min(n_others, len(waiting) - 1), in_order)
+            yield from _results(work, waiting, others, min(n_others, len(waiting) - 1), in_order)
         except GeneratorExit:  # no more is wanted: what runs elsewhere may end
             raise
         except BaseException as error:
-            _others.shutdown(kill_workers=True)
-            _others = None
+            _stop(others)
             if isinstance(error, TerminatedWorkerError):
                 raise CalibrantError(
                     "a process that did a part of the work was killed; where memory ran out, do"
@@ -77,6 +78,31 @@ def side_by_side(
             raise
         finally:
             waiting.clear()
+
+
+def begin(*needed: Any) -> None:
+    """Have the other processes start and load what jobs will need, while this one goes on."""
+    for _ in range(min(cpu_count(), N_MOST) - 1):
+        _started().submit(len, needed)
+
+
+def _started() -> Any:
+    global _others
+    n = min(cpu_count(), N_MOST) - 1
+    _others = _others or ProcessPoolExecutor(
+        n, timeout=IDLE_S, env=ONE_THREAD, initializer=_may_grow
+    )
+    return _others
+
+
+def _stop(others: Any) -> None:
+    global _others
+    others.shutdown(kill_workers=True)
+    _others = None if _others is others else _others
+
+
+def _may_grow() -> None:
+    process_executor._MAX_MEMORY_LEAK_SIZE = MAY_GROW
 
 
 def _results(

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from calibrant import registry
-from calibrant.answers.generate import MAX_NEW_TOKENS, in_batches
+from calibrant.answers.generate import MANY, MAX_NEW_TOKENS, in_batches
 from calibrant.answers.prompts import Prompts
 from calibrant.calibration.calibrator import Calibrator
 from calibrant.confidences import by_split, run_table
@@ -37,7 +37,7 @@ from calibrant.grades.grader import Grader, grade, grader_called
 from calibrant.grades.human import STAGE, human_verdicts
 from calibrant.models.local import LocalModel
 from calibrant.models.model import Model
-from calibrant.parallel import side_by_side
+from calibrant.parallel import begin, side_by_side
 from calibrant.questions.mixture import Sizes, choose, composition
 from calibrant.questions.source import content, files_of, iterate_questions
 from calibrant.questions.splits import SUBSETS
@@ -87,6 +87,8 @@ def open_run(
         run = Run(folder, identity)
         is_new = "questions" not in run.manifest.get("finished", {})
     if is_new:  # nothing is written before the questions are there
+        if model.is_small and sizes.train >= MANY:
+            begin(model)  # to answer with, once they are there
         found = iterate_questions(questions, reading, seed)
         chosen = choose(found, sizes, subsets, seed, malformed=reading.malformed)
         if not chosen:

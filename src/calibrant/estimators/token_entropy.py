@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import xlogy
 
 from calibrant.estimators.estimator import (
     Estimator,
@@ -60,13 +61,11 @@ def entropies(top_log_probs: Sequence[Sequence[float]]) -> NDArray[np.float64]:
 
     At most the entropy over all tokens, and equal to it when the rest is one token or nothing.
     """
-    found = []
-    for place in top_log_probs:
-        p = np.exp(np.asarray(place, dtype=np.float64))
-        outcomes = np.append(p, max(0.0, 1.0 - p.sum()))
-        outcomes = outcomes[outcomes > 0]
-        found.append(-float(outcomes @ np.log(outcomes)))
-    return np.array(found, dtype=np.float64)
+    width = max(map(len, top_log_probs), default=0)
+    whole = [[*place, *[-np.inf] * (width - len(place))] for place in top_log_probs]
+    p = np.exp(np.array(whole, dtype=np.float64).reshape(len(whole), width))
+    outcomes = np.column_stack([p, np.maximum(0.0, 1.0 - p.sum(axis=1))])
+    return np.asarray(-xlogy(outcomes, outcomes).sum(axis=1))
 
 
 def _features(items: Sequence[Answered], n_top: int) -> NDArray[np.float64]:
