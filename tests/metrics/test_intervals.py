@@ -216,6 +216,23 @@ def test_subject_mean_by_hand():
     )
 
 
+@pytest.mark.parametrize("metric", [auroc, ece, brier_score])
+def test_subject_mean_is_that_of_each_subject_alone(metric):
+    rng = np.random.default_rng(0)
+    p, subject = np.round(rng.random(300), 1), rng.integers(0, 25, 300)
+    y = (rng.random(300) < p).astype(float)
+    y[subject == 3] = 1  # one class
+    weights = rng.poisson(1, (40, 300))
+    weights[0, subject == 5] = 0  # not drawn
+    found = subject_mean(metric, p, y, subject, weights)
+    for k in range(25):
+        rows = subject == k
+        alone = metric(p[rows], y[rows], weights[:, rows])
+        np.testing.assert_allclose(found.by_subject[:, k], alone, rtol=1e-12)
+    assert found.n_undefined == (metric is auroc)
+    assert np.isnan(found.by_subject[0, 5])
+
+
 def test_subject_mean_among_replicates():
     p = [0.9, 0.1, 0.8, 0.3]
     y = [1, 0, 0, 1]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
 from calibrant.errors import TooFewClasses
-from calibrant.metrics.common import Array, Measure, block_sums, blocks, checked, measure
+from calibrant.metrics.common import Array, Measure, block_sums, checked, measure
 
 
 def auroc(
@@ -41,21 +43,36 @@ def auroc(
     0.875
     """
     p, y = checked(confidence, correct)
-    order, starts = blocks(p)
-    right = y[order]
-
-    def kernel(w: Array) -> Array:
-        ranked = w[:, order]
-        won = ranked * right
-        positive, negative = block_sums(won, starts), block_sums(ranked - won, starts)
-        at_most = np.cumsum(negative, axis=1)
-        wins = np.einsum("rb,rb->r", positive, at_most - negative / 2)
-        return np.asarray(wins / (positive.sum(axis=1) * at_most[:, -1]))
-
+    inner = within(p, y, np.zeros(p.size, dtype=np.intp))
     share = y.mean()
     if weights is None and share in (0, 1):
         raise _one_class(share)
-    return measure(kernel, p.size, weights, _one_class(share))
+    return measure(lambda w: inner(w)[:, 0], p.size, weights, _one_class(share))
+
+
+def within(p: Array, y: Array, group: npt.NDArray[np.intp]) -> Callable[[Array], Array]:
+    """`auroc` of the rows of each group alone: w (r, n) -> (r, S), NaN where it is undefined.
+
+    `group` (n,) holds 0 to S - 1.
+    """
+    order = np.lexsort((p, group))
+    right, ranked, member = y[order], p[order], group[order]
+    is_new = np.r_[True, member[1:] != member[:-1]]
+    starts = np.flatnonzero(is_new | np.r_[True, ranked[1:] != ranked[:-1]])
+    firsts = np.flatnonzero(is_new[starts])  # among the blocks of equal values
+    of_block = member[starts]
+
+    def kernel(w: Array) -> Array:
+        here = w[:, order]
+        won = here * right
+        positive, negative = block_sums(won, starts), block_sums(here - won, starts)
+        lost = np.add.reduceat(negative, firsts, axis=1)
+        before = (np.cumsum(lost, axis=1) - lost)[:, of_block]
+        beaten = np.cumsum(negative, axis=1) - before - negative / 2
+        pairs = np.add.reduceat(positive, firsts, axis=1) * lost
+        return np.asarray(np.add.reduceat(positive * beaten, firsts, axis=1) / pairs)
+
+    return kernel
 
 
 def _one_class(share: float) -> TooFewClasses:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -53,20 +54,40 @@ def ece(
     p, y = checked(confidence, correct)
     if norm not in ("l1", "l2", "max"):
         raise InvalidData(f"norm is {norm!r}: there are 'l1', 'l2' and 'max'.")
-    values = (y - p,) if norm == "l1" else (y - p, np.ones_like(p))
+    if (norm, strategy) == ("l1", "uniform"):
+        inner = within(p, y, np.zeros(p.size, dtype=np.intp), n_bins=n_bins)
+        return measure(lambda w: inner(w)[:, 0], p.size, weights)
+    values = y - p, np.ones_like(p)
     is_fixed = strategy == "uniform"
     fixed = grouped(bin_index(p, n_bins, strategy), n_bins, *values) if is_fixed else None
 
     def kernel(w: Array) -> Array:
         sums = fixed or grouped(bin_index(p, n_bins, strategy, w), n_bins, *values)
-        residual, *more = sums(w)
+        residual, count = sums(w)
         gap, total = np.abs(residual), w.sum(axis=1)
         if norm == "l1":
             return np.asarray(gap.sum(axis=1) / total)
-        (count,) = more
         gap /= np.where(count > 0, count, 1.0)
         if norm == "l2":
             return np.asarray(np.sqrt((count * gap**2).sum(axis=1) / total))
         return np.where(total > 0, gap.max(axis=1), np.nan)
 
     return measure(kernel, p.size, weights)
+
+
+def within(
+    p: Array, y: Array, group: npt.NDArray[np.intp], *, n_bins: int = 10
+) -> Callable[[Array], Array]:
+    """`ece` of the rows of each group alone, in bins of equal width: w (r, n) -> (r, S).
+
+    `group` (n,) holds 0 to S - 1.
+    """
+    n = int(group.max()) + 1
+    residuals = grouped(group * n_bins + bin_index(p, n_bins), n * n_bins, y - p)
+    counts = grouped(group, n, np.ones_like(p))
+
+    def kernel(w: Array) -> Array:
+        gap = np.abs(residuals(w)[0]).reshape(len(w), n, n_bins).sum(axis=2)
+        return np.asarray(gap / counts(w)[0])
+
+    return kernel

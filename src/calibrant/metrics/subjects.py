@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from calibrant.errors import InvalidData
-from calibrant.metrics.common import Array, Measure, check_weights, checked
+from calibrant.metrics.auroc import auroc
+from calibrant.metrics.auroc import within as auroc_within
+from calibrant.metrics.common import Array, Measure, check_weights, checked, evaluate
+from calibrant.metrics.ece import ece
+from calibrant.metrics.ece import within as ece_within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,21 +77,19 @@ def subject_mean(
     drawn = np.ones(shape) if subject_weights is None else check_weights(subject_weights, shape[-1])
     if drawn.shape != shape:
         raise InvalidData(f"subject_weights have shape {drawn.shape}: {shape} is needed.")
-    large = np.flatnonzero(size >= minimum)
-    by_subject, n_undefined = np.full(shape, np.nan), 0
-    for s in large:
-        values = _within(functools.partial(metric, **options), p, y, w, member == s)
-        by_subject[..., s] = np.nan if values is None else values
-        n_undefined += values is None
+    each = _each(metric, p, y, member, options)
+    with_all, values = each(np.ones((1, p.size))), each(np.atleast_2d(w)).reshape(shape)
+    large, undefined = size >= minimum, np.isnan(with_all[0])
+    by_subject = np.where(large & ~undefined, values, np.nan)
     counted = np.where(np.isnan(by_subject), 0.0, drawn)
     if w.ndim == 1 and not counted.any():
-        few = f"{subjects.size - large.size} have fewer than {minimum} rows"
+        few = f"{(~large).sum()} have fewer than {minimum} rows"
         raise InvalidData(f"no subject is left: {few}, on the others the metric is undefined.")
     return SubjectMean(
         value=_means(by_subject, counted),
-        n_subjects=large.size - n_undefined,
-        n_too_small=subjects.size - large.size,
-        n_undefined=n_undefined,
+        n_subjects=int((large & ~undefined).sum()),
+        n_too_small=int((~large).sum()),
+        n_undefined=int((large & undefined).sum()),
         subjects=subjects,
         by_subject=by_subject,
     )
@@ -101,15 +102,24 @@ def _labels(subject: npt.ArrayLike, n: int) -> tuple[npt.NDArray[Any], ...]:
     return np.unique(np.asarray(subject), return_inverse=True, return_counts=True)
 
 
-def _within(
-    metric: Callable[..., Measure], p: Array, y: Array, w: npt.NDArray[Any], rows: npt.NDArray[Any]
-) -> Measure | None:
-    """The metric on some rows; None where it is undefined on them, whatever the weights."""
-    once = np.ones((1, rows.sum()), dtype=w.dtype)  # beside the rest: one call costs less than two
-    found, *values = np.asarray(metric(p[rows], y[rows], np.vstack([once, w[..., rows]])))
-    if np.isnan(found):
-        return None
-    return np.array(values) if w.ndim == 2 else float(values[0])
+def _each(
+    metric: Callable[..., Measure],
+    p: Array,
+    y: Array,
+    member: npt.NDArray[np.intp],
+    options: dict[str, Any],
+) -> Callable[[npt.NDArray[Any]], Array]:
+    """The metric on each subject: weights (R, n) -> (R, S), NaN where it is undefined."""
+    kernel = {auroc: auroc_within, ece: ece_within}.get(metric)
+    if kernel and options.keys() <= {"n_bins"}:  # all subjects at once
+        return lambda w: evaluate(kernel(p, y, member, **options), p.size, w)
+
+    def one_by_one(w: npt.NDArray[Any]) -> Array:
+        parts = [np.flatnonzero(member == s) for s in range(int(member.max()) + 1)]
+        found = [metric(p[rows], y[rows], w[:, rows], **options) for rows in parts]
+        return np.stack(found, axis=1)
+
+    return one_by_one
 
 
 def _means(values: Array, weights: Array) -> Measure:
