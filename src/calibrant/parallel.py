@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -90,7 +92,7 @@ def _started() -> Any:
     global _others
     n = min(cpu_count(), N_MOST) - 1
     _others = _others or ProcessPoolExecutor(
-        n, timeout=IDLE_S, env=ONE_THREAD, initializer=_may_grow
+        n, timeout=IDLE_S, env=ONE_THREAD, initializer=_at_start
     )
     return _others
 
@@ -101,8 +103,9 @@ def _stop(others: Any) -> None:
     _others = None if _others is others else _others
 
 
-def _may_grow() -> None:
+def _at_start() -> None:
     process_executor._MAX_MEMORY_LEAK_SIZE = MAY_GROW
+    atexit.register(gc.freeze)  # to look through all that it holds once more takes seconds
 
 
 def _results(

@@ -5,6 +5,8 @@ An error that a user can repair is one line on stderr and exit code 2.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib
 import json
 import sys
@@ -59,6 +61,7 @@ def _top(
 
 def main() -> None:
     """Run the command line."""
+    atexit.register(gc.freeze)  # to look through all of torch once more at the end takes seconds
     _run(sys.argv[1:])
 
 
