@@ -105,7 +105,8 @@ def _stop(others: Any) -> None:
 
 def _at_start() -> None:
     process_executor._MAX_MEMORY_LEAK_SIZE = MAY_GROW
-    atexit.register(gc.freeze)  # to look through all that it holds once more takes seconds
+    gc.set_threshold(100_000)  # as on the command line
+    atexit.register(gc.freeze)
 
 
 def _results(

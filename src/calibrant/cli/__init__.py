@@ -61,7 +61,9 @@ def _top(
 
 def main() -> None:
     """Run the command line."""
-    atexit.register(gc.freeze)  # to look through all of torch once more at the end takes seconds
+    # The libraries' objects live as long as the process: to look through them takes seconds.
+    gc.set_threshold(100_000)
+    atexit.register(gc.freeze)
     _run(sys.argv[1:])
 
 
