@@ -87,9 +87,9 @@ def open_run(
         run = Run(folder, identity)
         is_new = "questions" not in run.manifest.get("finished", {})
     if is_new:  # nothing is written before the questions are there
-        if model.is_small and sizes.train >= MANY:
-            begin(model)  # to answer with, once they are there
         found = iterate_questions(questions, reading, seed)
+        if model.is_small and sizes.train >= MANY:
+            begin(model)  # to answer with, once they are chosen
         chosen = choose(found, sizes, subsets, seed, malformed=reading.malformed)
         if not chosen:
             raise InvalidData(f"{questions} has no questions of these subsets")

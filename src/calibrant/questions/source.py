@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -91,11 +91,18 @@ def iterate_questions(
         raise InvalidData(
             f"{names} has columns of its own: leave out --column {' '.join(reading.columns)}"
         )
+    named = [part if held_out else "" for (part, _, _), held_out in zip(parts, held)]
+    return _each_once(texts, named, sources, reading)
+
+
+def _each_once(
+    texts: Sequence[str], named: Sequence[str], sources: Sequence[QuestionSource], reading: Reading
+) -> Iterator[Question]:
     seen: set[str] = set()
     groups: dict[str, str] = {}
-    for text, (part, _, _), held_out, source in zip(texts, parts, held, sources):
+    for text, part, source in zip(texts, named, sources):
         for question in source.iterate():
-            if held_out:
+            if part:
                 question = replace(question, source=replace(question.source, split=part))
             if len(texts) > 1:
                 if question.id in seen:
